@@ -1,0 +1,100 @@
+"""A small HTTP server in the test process that records callbacks and answers as told."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl
+
+from twilio.request_validator import RequestValidator
+
+from .server import AUTH_TOKEN
+
+
+@dataclass(frozen=True)
+class Callback:
+    """One request that the server under test sent."""
+
+    url: str
+    path: str
+    method: str
+    headers: dict[str, str]
+    parameters: dict[str, str]
+    parameter_count: int
+
+    def is_signed(self) -> bool:
+        """Whether the official validator accepts its signature."""
+        signature = self.headers.get("x-twilio-signature", "")
+        return RequestValidator(AUTH_TOKEN).validate(self.url, self.parameters, signature)
+
+    def __getitem__(self, name: str) -> str:
+        return self.parameters[name]
+
+
+Answer = tuple[int, str, str]
+NO_CONTENT: Answer = (204, "application/json", "")
+
+
+class Receiver:
+    """`answers` maps a path to what is answered there: (status, content type, body), or a function of the callback."""
+
+    def __init__(self):
+        self.answers: dict[str, Answer | Callable[[Callback], Answer]] = {}
+        self._callbacks: list[Callback] = []
+        self._arrived = threading.Condition()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                pairs = parse_qsl(body, keep_blank_values=True, strict_parsing=bool(body))
+                callback = Callback(
+                    url=receiver.url + self.path,
+                    path=self.path.split("?")[0],
+                    method=self.command,
+                    headers={name.lower(): value for name, value in self.headers.items()},
+                    parameters=dict(pairs),
+                    parameter_count=len(pairs),
+                )
+                with receiver._arrived:
+                    receiver._callbacks.append(callback)
+                    receiver._arrived.notify_all()
+                answer = receiver.answers.get(callback.path, NO_CONTENT)
+                status, content_type, text = answer(callback) if callable(answer) else answer
+                self.send_response(status)
+                if status != 204:
+                    self.send_header("Content-Type", content_type)
+                    self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_GET = do_POST
+
+            def log_message(self, *_):
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def callbacks(self, path: str) -> list[Callback]:
+        """What arrived at this path so far, in order of arrival."""
+        with self._arrived:
+            return [callback for callback in self._callbacks if callback.path == path]
+
+    def wait_for(self, path: str, count: int, seconds: float = 10.0) -> list[Callback]:
+        """Waits until `count` callbacks have arrived at this path."""
+        with self._arrived:
+            complete = self._arrived.wait_for(lambda: len([c for c in self._callbacks if c.path == path]) >= count, seconds)
+            found = [callback for callback in self._callbacks if callback.path == path]
+        assert complete, f"{len(found)} of {count} callbacks arrived at {path} within {seconds} s"
+        return found
