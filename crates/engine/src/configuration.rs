@@ -1,0 +1,312 @@
+//! The rules of a Workflow: its configuration, parsed and checked. Reference: routing, sections 2.1 and 2.2.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use pointsman_expression::{Expression, JsonError, KnownWorker, KnownWorkerError, Number, OrderBy, SyntaxError, Value};
+
+use crate::ids::Id;
+use crate::limits::{CONFIGURATION_BYTES_MAX, PRIORITY_MAX, STEP_TIMEOUT_SECONDS_MAX};
+use crate::state::{Position, TaskQueue, Workflow};
+use crate::values::Priority;
+
+/// One version of a Workflow's rules. Tasks keep the version they started with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    pub workflow: Id<Workflow>,
+    /// The text it was read from.
+    pub text: Arc<str>,
+    pub filters: Vec<Filter>,
+    pub default_filter: Option<Target>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    pub friendly_name: Option<Arc<str>>,
+    /// As written.
+    pub text: Arc<str>,
+    pub expression: Expression,
+    /// At least one.
+    pub targets: Vec<Target>,
+}
+
+/// One routing step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    pub friendly_name: Option<Arc<str>>,
+    pub task_queue: Id<TaskQueue>,
+    pub expression: Option<StepExpression>,
+    pub priority: Option<Priority>,
+    pub timeout_seconds: Option<u32>,
+    pub order_by: Option<Arc<OrderBy>>,
+    pub skip_if: Option<Expression>,
+    pub known_worker: Option<KnownWorkerRule>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepExpression {
+    pub text: Arc<str>,
+    pub expression: Expression,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownWorkerRule {
+    pub by: KnownWorkerBy,
+    pub reference: KnownWorker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownWorkerBy {
+    Sid,
+    FriendlyName,
+}
+
+/// A configuration was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigurationError {
+    /// Path of the offending member below `task_routing`, for example `filters[2].targets[0].queue`; empty for the
+    /// whole document.
+    pub path: String,
+    pub problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Problem {
+    TooLarge,
+    NotJson(JsonError),
+    /// The member has another type than it must; says which.
+    Expected(&'static str),
+    /// Neither `filters` nor `default_filter`.
+    NoRules,
+    Missing,
+    UnknownTaskQueue(String),
+    NotAnInteger { from: u32, to: u32 },
+    Expression(SyntaxError),
+    OrderBy(SyntaxError),
+    KnownWorker(KnownWorkerError),
+    TwoKnownWorkers,
+}
+
+impl Configuration {
+    /// Reads and checks a configuration.
+    ///
+    /// - `task_queue`: finds a queue of the Workspace by the text of its SID.
+    /// - Errors: the first problem in document order, with its path.
+    pub fn parse(
+        workflow: Id<Workflow>,
+        text: &str,
+        task_queue: &dyn Fn(&str) -> Option<Id<TaskQueue>>,
+    ) -> Result<Self, ConfigurationError> {
+        let whole = |problem| ConfigurationError { path: String::new(), problem };
+        if text.len() > CONFIGURATION_BYTES_MAX {
+            return Err(whole(Problem::TooLarge));
+        }
+        let document = Value::parse_json(text).map_err(|error| whole(Problem::NotJson(error)))?;
+        if !matches!(document, Value::Object(_)) {
+            return Err(whole(Problem::Expected("an object")));
+        }
+        // A document without the wrapper is read as its content.
+        let rules = document.get("task_routing").unwrap_or(&document);
+        if !matches!(rules, Value::Object(_)) {
+            return Err(ConfigurationError {
+                path: "task_routing".to_string(),
+                problem: Problem::Expected("an object"),
+            });
+        }
+        let reader = Reader { task_queue };
+        let filters = reader.filters(rules)?;
+        let default_filter = match present(rules, "default_filter") {
+            Some(target) => Some(reader.default_filter(target)?),
+            None => None,
+        };
+        if default_filter.is_none() && present(rules, "filters").is_none() {
+            return Err(whole(Problem::NoRules));
+        }
+        Ok(Self { workflow, text: text.into(), filters, default_filter })
+    }
+
+    /// The step at a position of this configuration.
+    pub fn target(&self, position: Position) -> &Target {
+        match position {
+            Position::Target { filter, target } => &self.filters[filter as usize].targets[target as usize],
+            Position::Default => self.default_filter.as_ref().expect("a Task is only placed in steps that exist"),
+        }
+    }
+
+    /// Every queue that a Task following these rules may be sent to.
+    pub fn task_queues(&self) -> impl Iterator<Item = Id<TaskQueue>> + '_ {
+        let targets = self.filters.iter().flat_map(|filter| &filter.targets);
+        targets.chain(&self.default_filter).map(|target| target.task_queue)
+    }
+}
+
+struct Reader<'a> {
+    task_queue: &'a dyn Fn(&str) -> Option<Id<TaskQueue>>,
+}
+
+/// A member that is there and not null.
+fn present<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object.get(name).filter(|value| !matches!(value, Value::Null))
+}
+
+fn error<T>(path: String, problem: Problem) -> Result<T, ConfigurationError> {
+    Err(ConfigurationError { path, problem })
+}
+
+/// A text member; absent, null, empty and blank are all "none".
+fn text<'a>(object: &'a Value, path: &str, name: &str) -> Result<Option<&'a str>, ConfigurationError> {
+    match present(object, name) {
+        None => Ok(None),
+        Some(Value::Text(text)) if text.trim().is_empty() => Ok(None),
+        Some(Value::Text(text)) => Ok(Some(text)),
+        Some(_) => error(format!("{path}.{name}"), Problem::Expected("a string")),
+    }
+}
+
+/// The name of a filter or target, under either spelling. Anything but text is ignored, as unknown members are.
+fn friendly_name(object: &Value, name: &str) -> Option<Arc<str>> {
+    [name, "friendly_name"].into_iter().find_map(|name| match object.get(name) {
+        Some(Value::Text(text)) if !text.is_empty() => Some(Arc::from(&**text)),
+        _ => None,
+    })
+}
+
+/// An integer or a string of digits.
+fn integer(object: &Value, path: &str, name: &str, from: u32, to: u32) -> Result<Option<u32>, ConfigurationError> {
+    let parsed = match present(object, name) {
+        None => return Ok(None),
+        Some(Value::Number(Number::Integer(number))) => u32::try_from(*number).ok(),
+        Some(Value::Text(text)) if text.is_empty() => return Ok(None),
+        Some(Value::Text(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        Some(_) => None,
+    };
+    match parsed {
+        Some(number) if from <= number && number <= to => Ok(Some(number)),
+        _ => error(format!("{path}.{name}"), Problem::NotAnInteger { from, to }),
+    }
+}
+
+impl Reader<'_> {
+    fn filters(&self, rules: &Value) -> Result<Vec<Filter>, ConfigurationError> {
+        match present(rules, "filters") {
+            None => Ok(Vec::new()),
+            Some(Value::Array(filters)) => {
+                let numbered = filters.iter().enumerate();
+                numbered.map(|(index, filter)| self.filter(filter, &format!("filters[{index}]"))).collect()
+            }
+            Some(_) => error("filters".to_string(), Problem::Expected("an array")),
+        }
+    }
+
+    fn filter(&self, filter: &Value, path: &str) -> Result<Filter, ConfigurationError> {
+        if !matches!(filter, Value::Object(_)) {
+            return error(path.to_string(), Problem::Expected("an object"));
+        }
+        let Some(text) = text(filter, path, "expression")? else {
+            return error(format!("{path}.expression"), Problem::Missing);
+        };
+        let expression = match Expression::parse(text) {
+            Ok(expression) => expression,
+            Err(syntax) => return error(format!("{path}.expression"), Problem::Expression(syntax)),
+        };
+        let targets = match present(filter, "targets") {
+            None => return error(format!("{path}.targets"), Problem::Missing),
+            Some(Value::Array(targets)) if targets.is_empty() => {
+                return error(format!("{path}.targets"), Problem::Missing);
+            }
+            Some(Value::Array(targets)) => targets,
+            Some(_) => return error(format!("{path}.targets"), Problem::Expected("an array")),
+        };
+        let mut parsed: Vec<Target> = Vec::with_capacity(targets.len());
+        for (index, target) in targets.iter().enumerate() {
+            let inherited = parsed.last().map(|previous| previous.task_queue);
+            parsed.push(self.target(target, &format!("{path}.targets[{index}]"), inherited)?);
+        }
+        Ok(Filter {
+            friendly_name: friendly_name(filter, "filter_friendly_name"),
+            text: text.into(),
+            expression,
+            targets: parsed,
+        })
+    }
+
+    fn default_filter(&self, target: &Value) -> Result<Target, ConfigurationError> {
+        let mut target = self.target(target, "default_filter", None)?;
+        // No time-out and no skip here, whatever is written.
+        target.timeout_seconds = None;
+        target.skip_if = None;
+        Ok(target)
+    }
+
+    fn target(
+        &self,
+        target: &Value,
+        path: &str,
+        inherited: Option<Id<TaskQueue>>,
+    ) -> Result<Target, ConfigurationError> {
+        if !matches!(target, Value::Object(_)) {
+            return error(path.to_string(), Problem::Expected("an object"));
+        }
+        Ok(Target {
+            friendly_name: friendly_name(target, "target_friendly_name"),
+            task_queue: self.queue(target, path, inherited)?,
+            expression: match text(target, path, "expression")? {
+                Some(text) => match Expression::parse(text) {
+                    Ok(expression) => Some(StepExpression { text: text.into(), expression }),
+                    Err(syntax) => return error(format!("{path}.expression"), Problem::Expression(syntax)),
+                },
+                None => None,
+            },
+            priority: integer(target, path, "priority", 0, PRIORITY_MAX)?.map(Priority),
+            timeout_seconds: integer(target, path, "timeout", 1, STEP_TIMEOUT_SECONDS_MAX)?,
+            order_by: match text(target, path, "order_by")? {
+                Some(text) => match OrderBy::parse(text) {
+                    Ok(order_by) => Some(Arc::new(order_by)),
+                    Err(syntax) => return error(format!("{path}.order_by"), Problem::OrderBy(syntax)),
+                },
+                None => None,
+            },
+            skip_if: match text(target, path, "skip_if")? {
+                Some(text) => match Expression::parse(text) {
+                    Ok(expression) => Some(expression),
+                    Err(syntax) => return error(format!("{path}.skip_if"), Problem::Expression(syntax)),
+                },
+                None => None,
+            },
+            known_worker: known_worker(target, path)?,
+        })
+    }
+
+    fn queue(
+        &self,
+        target: &Value,
+        path: &str,
+        inherited: Option<Id<TaskQueue>>,
+    ) -> Result<Id<TaskQueue>, ConfigurationError> {
+        match (text(target, path, "queue")?, inherited) {
+            (Some(sid), _) => match (self.task_queue)(sid) {
+                Some(task_queue) => Ok(task_queue),
+                None => error(format!("{path}.queue"), Problem::UnknownTaskQueue(sid.to_string())),
+            },
+            (None, Some(task_queue)) => Ok(task_queue),
+            (None, None) => error(format!("{path}.queue"), Problem::Missing),
+        }
+    }
+}
+
+fn known_worker(target: &Value, path: &str) -> Result<Option<KnownWorkerRule>, ConfigurationError> {
+    let by_sid = text(target, path, "known_worker_sid")?;
+    let by_name = text(target, path, "known_worker_friendly_name")?;
+    let (name, by, text) = match (by_sid, by_name) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return error(path.to_string(), Problem::TwoKnownWorkers),
+        (Some(text), None) => ("known_worker_sid", KnownWorkerBy::Sid, text),
+        (None, Some(text)) => ("known_worker_friendly_name", KnownWorkerBy::FriendlyName, text),
+    };
+    match KnownWorker::parse(text) {
+        Ok(reference) => Ok(Some(KnownWorkerRule { by, reference })),
+        Err(refused) => error(format!("{path}.{name}"), Problem::KnownWorker(refused)),
+    }
+}
