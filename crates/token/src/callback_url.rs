@@ -72,7 +72,7 @@ impl CallbackUrl {
     /// The address of the same callback when it carries a JSON body: with the hash of the body in its query.
     ///
     /// A `bodySHA256` that was there before goes, because validators look at the first one. Reference: events and
-    /// callbacks, section 12.2 [sdk].
+    /// callbacks, section 12.2, as the SDKs do.
     #[must_use]
     pub fn for_json_body(&self, body: &[u8]) -> CallbackUrl {
         let mut url = self.clone();
@@ -90,7 +90,7 @@ impl CallbackUrl {
         &self.request_url
     }
 
-    /// What is signed: the request URL, but for its port. Reference: events and callbacks, section 12.2 [decide].
+    /// What is signed: the request URL, but for its port. Source: events and callbacks, section 12.2; ours.
     ///
     /// - https: no port, so that receivers behind a port-forwarding proxy see the same URL.
     /// - http: the port as it was written, `:80` included.

@@ -1,6 +1,6 @@
 //! Connection overrides: how one callback address asks to be called, in its fragment (`#ct=2000&rc=2&rp=5xx,ct`).
 //!
-//! Reference: events and callbacks, section 12.3 [doc].
+//! Reference: events and callbacks, section 12.3, documented.
 
 use std::ops::RangeInclusive;
 
@@ -70,7 +70,7 @@ impl Default for ConnectionOverrides {
 ///
 /// - Of a repeated key the last usable value counts.
 /// - `e` (the vendor's edge location) is accepted and means nothing here.
-/// - What cannot be used leaves the default in place and is reported, in the order of the text [decide].
+/// - What cannot be used leaves the default in place and is reported, in the order of the text; a decision of ours.
 pub(crate) fn parse(fragment: &str) -> (ConnectionOverrides, Vec<IgnoredOverride>) {
     let mut overrides = ConnectionOverrides::default();
     let mut ignored = Vec::new();

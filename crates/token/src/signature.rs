@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A JSON body has no parameters; its hash is in the URL: [`CallbackUrl::for_json_body`](crate::CallbackUrl::for_json_body).
-//! Reference: events and callbacks, section 12.2 [sdk].
+//! Reference: events and callbacks, section 12.2, as the SDKs do.
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine as _;
