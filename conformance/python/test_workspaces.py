@@ -112,7 +112,7 @@ def test_default_and_timeout_activity_can_change(world):
 def test_an_empty_update_changes_nothing(world):
     before = world.context.fetch()
     after = world.context.update()
-    assert after.__dict__["date_updated"] == before.date_updated
+    assert after.date_updated == before.date_updated
     assert world.event_types() == ["workspace.created"]
 
 
