@@ -1,0 +1,4 @@
+//! Tests of the expression language at its border: text in, outcome out.
+
+mod fixtures;
+mod table;
