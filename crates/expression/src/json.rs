@@ -1,6 +1,7 @@
 //! JSON text to [`Value`] and back.
 //!
 //! `serde_json` reads; its own limit of levels is replaced by ours, because the contract names one (rest-contract, section 4.3).
+//! Its feature `float_roundtrip` matters: without it a double can differ in the last bit from the same digits in an expression.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};

@@ -49,6 +49,9 @@ impl Number {
         if let Ok(integer) = text.parse::<i64>() {
             return Some(integer.into());
         }
+        if let Ok(large) = text.parse::<u64>() {
+            return Some(large.into());
+        }
         let double: f64 = text.parse().expect("digits with at most one point are a double");
         Number::from_f64(double.clamp(f64::MIN, f64::MAX))
     }
