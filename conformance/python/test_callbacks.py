@@ -149,7 +149,7 @@ def test_the_parameters_of_worker_events(subscribed):
     activity = callbacks[1]
     assert int(activity["WorkerTimeInPreviousActivity"]) == int(activity["WorkerTimeInPreviousActivityMs"]) // 1000
     assert int(activity["Timestamp"]) - int(activity["WorkerTimeInPreviousActivity"]) - int(since.timestamp()) in (0, 1)
-    assert [callback["WorkerChannelAvailable"] for callback in callbacks[2:]] == ["true", "false"]
+    assert [callback["WorkerChannelAvailable"] for callback in callbacks[2:]] == ["1", "0"]
     assert int(callbacks[3]["WorkerVersion"]) == int(callbacks[2]["WorkerVersion"]) + 1
 
 

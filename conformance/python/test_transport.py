@@ -408,11 +408,13 @@ def test_a_media_type_is_looked_at_before_the_resource(shop, wire):
 # Connections
 
 
-def talk(server, request: bytes) -> bytes:
-    """Sends bytes and reads until the server closes or says nothing for a while."""
+def talk(server, request: bytes, *, hang_up: bool = False) -> bytes:
+    """Sends bytes and reads until the server closes the connection; `hang_up` closes our half first."""
     address = urlsplit(server.url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
         connection.sendall(request)
+        if hang_up:
+            connection.shutdown(socket.SHUT_WR)
         received = b""
         while chunk := connection.recv(65536):
             received += chunk
@@ -429,7 +431,7 @@ def test_http_1_0_and_keep_alive(shop, server):
 def test_nonsense_on_the_wire_does_not_hurt_others(shop, server, wire):
     for nonsense in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET\r\n\r\n", b"G" * 100_000 + b"\r\n\r\n", b"\r\n" * 100 + b"X\r\n\r\n"):
         try:
-            talk(server, nonsense)
+            talk(server, nonsense, hang_up=True)
         except OSError:
             pass
         assert wire("GET", shop.worker_path).status_code == 200
