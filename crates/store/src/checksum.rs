@@ -1,0 +1,46 @@
+//! CRC-32 of everything that is kept: over the content and the place, so that swapped pieces show too.
+
+use crc32fast::Hasher;
+
+use crate::{Position, Record, Sid};
+
+pub(crate) fn record(position: Position, record: &Record) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(&position.0.to_le_bytes());
+    hasher.update(&record.stream.0);
+    hasher.update(&record.sequence.0.to_le_bytes());
+    hasher.update(&record.at_ms.to_le_bytes());
+    hasher.update(&record.payload);
+    hasher.finalize()
+}
+
+pub(crate) fn history_event(id: i64, at_ms: i64, sid: &Sid, kind: u16, payload: &[u8]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(&id.to_le_bytes());
+    hasher.update(&at_ms.to_le_bytes());
+    hasher.update(sid);
+    hasher.update(&kind.to_le_bytes());
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+pub(crate) fn delivery(sid: &Sid, workspace: &Sid, key: &Sid, payload: &[u8]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(sid);
+    hasher.update(workspace);
+    hasher.update(key);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+pub(crate) fn snapshot_header(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
+}
+
+/// `header`: checksum of the snapshot's header, so that a chunk of another snapshot does not fit.
+pub(crate) fn snapshot_chunk(header: u32, index: u64, payload: &[u8]) -> u32 {
+    let mut hasher = Hasher::new_with_initial(header);
+    hasher.update(&index.to_le_bytes());
+    hasher.update(payload);
+    hasher.finalize()
+}

@@ -1,0 +1,48 @@
+//! Every bound of the store, in one place.
+
+/// Longest payload of one journal record (one turn of the engine).
+pub const RECORD_BYTES_MAX: usize = 64 << 20;
+/// Most records in one append.
+pub const BATCH_RECORDS_MAX: usize = 16_384;
+/// Most payload bytes in one append, records and outbox together.
+pub const BATCH_BYTES_MAX: usize = 256 << 20;
+/// Most outbox changes in one append.
+pub const BATCH_OUTBOX_MAX: usize = 65_536;
+
+/// Longest chunk of a snapshot.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 16 << 20;
+/// Most chunks of one snapshot.
+pub const SNAPSHOT_CHUNKS_MAX: u64 = 1 << 20;
+/// Snapshots kept of each stream: the newest, and the one before it in case the newest is damaged.
+pub const SNAPSHOTS_KEPT: usize = 2;
+
+/// Longest payload of one history row.
+pub const HISTORY_PAYLOAD_BYTES_MAX: usize = 4 << 20;
+/// Most references of one history row.
+pub const HISTORY_REFERENCES_MAX: usize = 64;
+/// Most events on one page of history.
+pub const HISTORY_PAGE_MAX: usize = 10_000;
+/// Latest instant that a history row may carry, in the year 2248: identifiers are the instant shifted left by
+/// [`HISTORY_COUNTER_BITS`], in 63 bits, and the last day is left for counters that run over.
+pub const HISTORY_AT_MS_MAX: i64 = (i64::MAX >> HISTORY_COUNTER_BITS) - 86_400_000;
+/// Bits of a history identifier below the millisecond.
+pub const HISTORY_COUNTER_BITS: u32 = 20;
+/// Interned references that the projection remembers before it forgets them all and reads them again.
+pub const HISTORY_KEYS_CACHED_MAX: usize = 262_144;
+
+/// Longest payload of one delivery in the outbox.
+pub const OUTBOX_PAYLOAD_BYTES_MAX: usize = 1 << 20;
+/// Most deliveries or dead letters returned at once.
+pub const OUTBOX_PAGE_MAX: usize = 10_000;
+
+/// Longest key of the meta table.
+pub const META_KEY_BYTES_MAX: usize = 128;
+/// Longest value of the meta table.
+pub const META_VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// Journal records deleted per transaction, so that appends are never held up for long.
+pub const TRIM_SLICE_RECORDS: usize = 2_000;
+/// Idle read connections kept per database file.
+pub const READERS_IDLE_MAX: usize = 4;
+/// Entries of damage that one check lists before it stops listing.
+pub const DAMAGE_LISTED_MAX: usize = 1_000;

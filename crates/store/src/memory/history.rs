@@ -1,0 +1,142 @@
+//! The event history in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use crate::history::Day;
+use crate::{HistoryEvent, HistoryKey, HistoryPage, HistoryQuery, HistoryRow, Position, Reference, Sid, limits};
+
+#[derive(Debug, Default)]
+pub(super) struct MemoryHistory {
+    workspaces: BTreeMap<Sid, Workspace>,
+    last_ids: BTreeMap<Day, i64>,
+    position: Position,
+    /// Up to where nothing is lost in a crash.
+    synchronized: Position,
+    first_day: Option<Day>,
+}
+
+#[derive(Debug, Default)]
+struct Workspace {
+    events: BTreeMap<HistoryKey, Event>,
+    keys: BTreeMap<Sid, HistoryKey>,
+    mentions: BTreeSet<(Reference, HistoryKey)>,
+}
+
+#[derive(Debug)]
+struct Event {
+    row: HistoryRow,
+}
+
+impl MemoryHistory {
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.workspaces.values().map(|workspace| workspace.events.len()).sum()
+    }
+
+    pub(super) fn synchronize(&mut self) -> Position {
+        self.synchronized = self.position;
+        self.position
+    }
+
+    pub(super) fn project(&mut self, up_to: Position, rows: &[HistoryRow]) {
+        for row in rows.iter().filter(|row| row.position > self.position) {
+            let day = Day::of(row.at_ms);
+            if self.first_day.is_some_and(|first| day < first) {
+                continue;
+            }
+            let last_id = self.last_ids.entry(day).or_default();
+            *last_id = (row.at_ms << limits::HISTORY_COUNTER_BITS).max(*last_id + 1);
+            let key = HistoryKey { at_ms: row.at_ms, id: *last_id };
+            let workspace = self.workspaces.entry(row.workspace).or_default();
+            workspace.mentions.extend(row.references.iter().map(|&reference| (reference, key)));
+            workspace.keys.insert(row.sid, key);
+            workspace.events.insert(key, Event { row: row.clone() });
+        }
+        self.position = self.position.max(up_to);
+    }
+
+    pub(super) fn query(&self, query: &HistoryQuery) -> HistoryPage {
+        let walk = query.walk();
+        let Some(workspace) = self.workspaces.get(&query.workspace) else { return walk.page(Vec::new()) };
+        let first = HistoryKey { at_ms: query.from_ms, id: i64::MIN };
+        let last = HistoryKey { at_ms: query.to_ms, id: i64::MAX };
+        let (low, high) = match (walk.from, walk.ascending) {
+            (Some(key), true) if key >= first => (Bound::Excluded(key), last),
+            (None, _) | (Some(_), true) => (Bound::Included(first), last),
+            (Some(key), false) => (Bound::Included(first), last.min(HistoryKey { id: key.id - 1, ..key })),
+        };
+        if first > high || matches!(low, Bound::Excluded(key) if key >= high) {
+            return walk.page(Vec::new());
+        }
+        let wanted = walk.limit + 1;
+        let events = workspace.keys_of(query.references.first(), low, high, walk.ascending);
+        let matching = events.map(|key| (key, &workspace.events[&key].row)).filter(|(_, row)| {
+            (query.kinds.is_empty() || query.kinds.contains(&row.kind))
+                && query.references.iter().all(|reference| row.references.contains(reference))
+        });
+        walk.page(matching.take(wanted).map(|(key, row)| event_of(key, row)).collect())
+    }
+
+    pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Option<HistoryEvent> {
+        let workspace = self.workspaces.get(&workspace)?;
+        let key = *workspace.keys.get(&sid)?;
+        Some(event_of(key, &workspace.events[&key].row))
+    }
+
+    /// Drops the days before one, for good.
+    pub(super) fn drop_before(&mut self, first_day: Day) -> u64 {
+        self.first_day = self.first_day.max(Some(first_day));
+        let before = self.last_ids.len();
+        self.last_ids.retain(|day, _| *day >= first_day);
+        self.remove(|row| Day::of(row.at_ms) < first_day);
+        (before - self.last_ids.len()) as u64
+    }
+
+    /// Loses what was projected since the history was last synchronised.
+    pub(super) fn fall_back(&mut self) {
+        let synchronized = self.synchronized;
+        self.remove(|row| row.position > synchronized);
+        self.position = synchronized;
+    }
+
+    fn remove(&mut self, is_gone: impl Fn(&HistoryRow) -> bool) {
+        for workspace in self.workspaces.values_mut() {
+            let gone: Vec<HistoryKey> =
+                workspace.events.iter().filter(|(_, event)| is_gone(&event.row)).map(|(key, _)| *key).collect();
+            for key in gone {
+                let Event { row } = workspace.events.remove(&key).expect("just listed");
+                workspace.keys.remove(&row.sid);
+                for reference in row.references {
+                    workspace.mentions.remove(&(reference, key));
+                }
+            }
+        }
+    }
+}
+
+impl Workspace {
+    /// Keys of all events, or of those that mention something.
+    fn keys_of(
+        &self,
+        reference: Option<&Reference>,
+        low: Bound<HistoryKey>,
+        high: HistoryKey,
+        ascending: bool,
+    ) -> Box<dyn Iterator<Item = HistoryKey> + '_> {
+        let Some(&reference) = reference else {
+            let keys = self.events.range((low, Bound::Included(high))).map(|(key, _)| *key);
+            return if ascending { Box::new(keys) } else { Box::new(keys.rev()) };
+        };
+        let low = low.map(|key| (reference, key));
+        let keys = self.mentions.range((low, Bound::Included((reference, high)))).map(|(_, key)| *key);
+        if ascending { Box::new(keys) } else { Box::new(keys.rev()) }
+    }
+}
+
+fn event_of(key: HistoryKey, row: &HistoryRow) -> HistoryEvent {
+    HistoryEvent { key, workspace: row.workspace, sid: row.sid, kind: row.kind, payload: row.payload.clone() }
+}

@@ -1,0 +1,78 @@
+//! The outbox: callbacks that wait to be delivered, and dead letters.
+
+use crate::{AppendError, Sid, limits};
+
+/// Order in which deliveries were put; never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct OutboxNumber(pub u64);
+
+/// One delivery that waits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutboxEntry {
+    /// Identifier of the delivery, unique in the store.
+    pub sid: Sid,
+    pub workspace: Sid,
+    /// Deliveries of one key go out in order.
+    pub key: Sid,
+    /// When the next attempt is due, in milliseconds since the Unix epoch.
+    pub due_ms: i64,
+    /// At most [`limits::OUTBOX_PAYLOAD_BYTES_MAX`] bytes.
+    pub payload: Vec<u8>,
+}
+
+/// A change of the outbox, made in the same transaction as the records that it comes with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OutboxChange {
+    /// Adds a delivery. One that is there already, waiting or dead, keeps its number, gets the new content and waits.
+    Put(OutboxEntry),
+    /// The delivery is over: forgets it, waiting or dead. Nothing happens when there is none.
+    Done { sid: Sid },
+    /// The delivery has failed for good: a waiting one becomes a dead letter. Nothing happens when there is none.
+    Dead {
+        sid: Sid,
+        /// When it was given up; [`crate::Store::retain`] goes by it.
+        at_ms: i64,
+        /// Replaces the payload: what was to be sent, and why it could not be.
+        payload: Vec<u8>,
+    },
+    /// Forgets every delivery and dead letter of a workspace.
+    Forget { workspace: Sid },
+}
+
+impl OutboxChange {
+    pub(crate) fn payload_bytes(&self) -> usize {
+        match self {
+            OutboxChange::Put(entry) => entry.payload.len(),
+            OutboxChange::Dead { payload, .. } => payload.len(),
+            OutboxChange::Done { .. } | OutboxChange::Forget { .. } => 0,
+        }
+    }
+}
+
+/// A delivery as read back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WaitingDelivery {
+    pub number: OutboxNumber,
+    pub entry: OutboxEntry,
+}
+
+/// A delivery that has failed for good.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeadLetter {
+    pub number: OutboxNumber,
+    pub sid: Sid,
+    pub workspace: Sid,
+    pub key: Sid,
+    /// When it was given up.
+    pub at_ms: i64,
+    pub payload: Vec<u8>,
+}
+
+/// Refuses changes beyond the limits; both implementations call it first.
+pub(crate) fn check_limits(changes: &[OutboxChange]) -> Result<(), AppendError> {
+    AppendError::check_size("outbox changes of a batch", changes.len(), limits::BATCH_OUTBOX_MAX)?;
+    for change in changes {
+        AppendError::check_size("payload of a delivery", change.payload_bytes(), limits::OUTBOX_PAYLOAD_BYTES_MAX)?;
+    }
+    Ok(())
+}

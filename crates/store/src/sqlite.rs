@@ -1,0 +1,216 @@
+//! The store on SQLite: one directory, used by one process.
+//!
+//! - `journal`: records, outbox, meta; every commit is synchronised before it is acknowledged.
+//! - `snapshots`: plain files, each written aside and renamed into place.
+//! - `history`: one database per UTC day, a projection that may fall back and is made again.
+//! - `directory`, `database`, `checkpoints`: what these three share.
+
+mod checkpoints;
+mod database;
+mod directory;
+mod history;
+mod journal;
+mod outbox;
+mod snapshots;
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    AppendError, CheckReport, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OpenError,
+    OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot, SnapshotChunks,
+    SnapshotList, Store, StreamId, WaitingDelivery, WriteError, outbox as outbox_changes,
+};
+
+use self::checkpoints::Checkpoints;
+use self::directory::DirectoryLock;
+use self::history::History;
+use self::journal::Journal;
+use self::snapshots::Snapshots;
+
+/// What can be set when a store is opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Day files of the history that are kept open for reading.
+    pub history_days_open_max: usize,
+    /// Payload bytes appended before a checkpoint is begun.
+    pub checkpoint_bytes: u64,
+    /// Size of the journal's write-ahead log at which appends wait for a checkpoint to end.
+    pub wal_bytes_max: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { history_days_open_max: 8, checkpoint_bytes: 4 << 20, wal_bytes_max: 128 << 20 }
+    }
+}
+
+/// The store on one machine.
+#[derive(Debug)]
+pub struct SqliteStore {
+    // In the order in which they are to be closed; the lock last.
+    checkpoints: Checkpoints,
+    history: History,
+    snapshots: Snapshots,
+    journal: std::sync::Arc<Journal>,
+    directory: PathBuf,
+    _lock: DirectoryLock,
+}
+
+impl SqliteStore {
+    /// Opens the store in a directory, and makes both if they are not there.
+    ///
+    /// - Errors: [`OpenError::InUse`] when another process, or this one, has it open. A store whose files do not fit
+    ///   together is refused, never mended in silence.
+    pub fn open(directory: &Path, options: &Options) -> Result<SqliteStore, OpenError> {
+        database::check_library(rusqlite::version_number())?;
+        let lock = DirectoryLock::take(directory)?;
+        let journal = std::sync::Arc::new(Journal::open(directory, lock.is_new())?);
+        let snapshots = Snapshots::open(directory)?;
+        let history = History::open(directory, options, journal.history_floor()?)?;
+        if let Some(witness) = history.newest_file().filter(|_| history.position() > journal.last_position()) {
+            return Err(OpenError::Behind {
+                path: journal.path().to_path_buf(),
+                last: journal.last_position(),
+                witness,
+                later: history.position(),
+            });
+        }
+        for stream in journal.streams_being_deleted()? {
+            snapshots.delete_stream(stream)?;
+            journal.delete_stream(stream)?;
+        }
+        lock.mark_used()?;
+        let checkpoints = Checkpoints::start(std::sync::Arc::clone(&journal), options)?;
+        Ok(SqliteStore { checkpoints, history, snapshots, journal, directory: directory.to_path_buf(), _lock: lock })
+    }
+
+    /// The directory that holds everything.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+impl Store for SqliteStore {
+    fn begin_epoch(&self) -> Result<Epoch, WriteError> {
+        self.journal.begin_epoch()
+    }
+
+    fn append(&self, epoch: Epoch, records: &[Record], outbox: &[OutboxChange]) -> Result<Position, AppendError> {
+        outbox_changes::check_limits(outbox)?;
+        let appended = self.journal.append(epoch, records, outbox)?;
+        self.checkpoints.note(appended.bytes);
+        Ok(appended.last)
+    }
+
+    fn last_position(&self) -> Position {
+        self.journal.last_position()
+    }
+
+    fn streams(&self) -> Result<Vec<(StreamId, SequenceNumber)>, ReadError> {
+        Ok(self.journal.streams())
+    }
+
+    fn read_after(&self, after: Position, limit: ReadLimit) -> Result<Vec<(Position, Record)>, ReadError> {
+        self.journal.read_after(after, limit)
+    }
+
+    fn read_stream(
+        &self,
+        stream: StreamId,
+        after: SequenceNumber,
+        limit: ReadLimit,
+    ) -> Result<Vec<(Position, Record)>, ReadError> {
+        self.journal.read_stream(stream, after, limit)
+    }
+
+    fn delete_stream(&self, stream: StreamId) -> Result<(), WriteError> {
+        // From this mark on the deletion goes on after a crash, so that no half of a stream is ever found.
+        if self.journal.mark_deleting(stream)? {
+            self.snapshots.delete_stream(stream)?;
+            self.journal.delete_stream(stream)?;
+        }
+        Ok(())
+    }
+
+    fn trim(&self) -> Result<u64, WriteError> {
+        // What is deleted here exists only in the history from now on.
+        let projected = self.history.synchronize()?;
+        self.journal.raise_history_floor(projected, None)?;
+        let mut trimmed = 0;
+        for snapshot in self.snapshots.older_kept() {
+            trimmed += self.journal.trim(snapshot.stream, snapshot.sequence, projected)?;
+        }
+        Ok(trimmed)
+    }
+
+    fn save_snapshot(&self, snapshot: Snapshot, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<(), WriteError> {
+        let last = self.journal.last_sequence(snapshot.stream);
+        if snapshot.sequence > last {
+            return Err(WriteError::SnapshotAhead { stream: snapshot.stream, sequence: snapshot.sequence, last });
+        }
+        self.snapshots.save(snapshot, chunks)
+    }
+
+    fn snapshots(&self) -> Result<SnapshotList, ReadError> {
+        self.snapshots.list(|stream| self.journal.last_sequence(stream))
+    }
+
+    fn read_snapshot(&self, snapshot: Snapshot) -> Result<SnapshotChunks, ReadError> {
+        self.snapshots.read(snapshot)
+    }
+
+    fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError> {
+        let last = self.journal.last_position();
+        if up_to > last {
+            return Err(WriteError::ProjectedAhead { up_to, last });
+        }
+        self.history.project(up_to, rows)
+    }
+
+    fn history_position(&self) -> Position {
+        self.history.position()
+    }
+
+    fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ReadError> {
+        self.history.query(query)
+    }
+
+    fn history_event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError> {
+        self.history.event(workspace, sid)
+    }
+
+    fn retain(&self, before_ms: i64) -> Result<u64, WriteError> {
+        // The floor first: a file that is gone must not be made again from records that are still there.
+        let projected = self.history.synchronize()?;
+        self.journal.raise_history_floor(projected, Some(before_ms))?;
+        self.journal.drop_dead_letters(before_ms)?;
+        self.history.drop_before(before_ms)
+    }
+
+    fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError> {
+        self.journal
+            .read("read the outbox", |connection| outbox::waiting(connection, self.journal.path(), after, limit))
+    }
+
+    fn dead_letters(&self, workspace: Sid, after: OutboxNumber, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
+        self.journal.read("read the dead letters", |connection| {
+            outbox::dead(connection, self.journal.path(), workspace, after, limit)
+        })
+    }
+
+    fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {
+        self.journal.meta_put(key, value)
+    }
+
+    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        self.journal.meta(key)
+    }
+
+    fn check(&self) -> Result<CheckReport, ReadError> {
+        let mut report = CheckReport::default();
+        self.journal.check(&mut report)?;
+        self.snapshots.check(|stream| self.journal.last_sequence(stream), &mut report)?;
+        self.history.check(&mut report)?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,292 @@
+//! The event history: one file per UTC day.
+//!
+//! The files are a projection, so their commits are not synchronised. What makes that safe:
+//!
+//! - each file says in the transaction that adds its rows up to which position it has its own (`rows_position`), and,
+//!   when it is the last one to get rows of a call, up to which position all files have theirs
+//!   (`projected_position`);
+//! - a file is synchronised before any other file gets a commit, so only the one written last can fall back;
+//! - the history stands at the highest `projected_position` that is found, and a projection that starts again from
+//!   there passes over the rows that a file has already.
+
+mod day_file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::history::{Day, check_rows};
+use crate::{
+    CheckReport, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OpenError, Position, ReadError, Sid, WriteError,
+};
+
+use super::Options;
+use super::database::{Readers, lock};
+use super::directory::synchronize_directory;
+use super::journal::HistoryFloor;
+
+use self::day_file::DayWriter;
+
+const DIRECTORY: &str = "history";
+
+#[derive(Debug)]
+pub(super) struct History {
+    directory: PathBuf,
+    projection: Mutex<Projection>,
+    position: AtomicU64,
+    /// Days before this instant are dropped for good.
+    from_ms: AtomicI64,
+    /// Days that have a file.
+    days: Mutex<BTreeSet<Day>>,
+    open_days: Mutex<OpenDays>,
+}
+
+#[derive(Debug)]
+struct Projection {
+    /// The file written last; the only one that may not be synchronised.
+    writer: Option<DayWriter>,
+}
+
+/// Files open for reading; those not used for longest are closed.
+#[derive(Debug)]
+struct OpenDays {
+    readers: BTreeMap<Day, (Arc<Readers>, u64)>,
+    uses: u64,
+    open_max: usize,
+}
+
+impl History {
+    pub(super) fn open(directory: &Path, options: &Options, floor: HistoryFloor) -> Result<History, OpenError> {
+        let directory = directory.join(DIRECTORY);
+        fs::create_dir_all(&directory).map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
+        let days = list_days(&directory).map_err(|source| OpenError::File {
+            step: "list the files in",
+            path: directory.clone(),
+            source,
+        })?;
+        let mut position = floor.position;
+        let mut newest: Option<(Position, Day)> = None;
+        for &day in &days {
+            let writer = DayWriter::open(&directory, day)?;
+            // A process that was killed may have left commits that only the page cache has.
+            writer.synchronize()?;
+            position = position.max(writer.projected_position());
+            newest = newest.max(Some((writer.projected_position(), day)));
+        }
+        let history = History {
+            directory,
+            projection: Mutex::new(Projection { writer: None }),
+            position: AtomicU64::new(position.0),
+            from_ms: AtomicI64::new(floor.from_ms),
+            days: Mutex::new(days),
+            open_days: Mutex::new(OpenDays {
+                readers: BTreeMap::new(),
+                uses: 0,
+                open_max: options.history_days_open_max.max(1),
+            }),
+        };
+        if let Some((_, day)) = newest {
+            let writer = DayWriter::open(&history.directory, day)?;
+            lock(&history.projection).writer = Some(writer);
+        }
+        // A crash may have come between noting the floor and removing what lies below it.
+        history.drop_before(floor.from_ms)?;
+        Ok(history)
+    }
+
+    pub(super) fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// The file that says where the history stands.
+    pub(super) fn newest_file(&self) -> Option<PathBuf> {
+        lock(&self.projection).writer.as_ref().map(|writer| writer.path().to_path_buf())
+    }
+
+    pub(super) fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError> {
+        check_rows(up_to, rows)?;
+        let mut projection = lock(&self.projection);
+        let position = self.position();
+        if up_to <= position {
+            return Ok(());
+        }
+        let first_day = Day::of(self.from_ms.load(Ordering::Acquire));
+        let mut by_day: BTreeMap<Day, Vec<&HistoryRow>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.position > position && Day::of(row.at_ms) >= first_day) {
+            by_day.entry(Day::of(row.at_ms)).or_default().push(row);
+        }
+        // Without rows the file written last takes the new position; without a file the projection starts from the
+        // old one again after a restart, and finds as little.
+        let last_day = by_day.keys().next_back().copied().or(projection.writer.as_ref().map(DayWriter::day));
+        if let Some(last_day) = last_day {
+            by_day.entry(last_day).or_default();
+            for (day, rows) in by_day {
+                let projected = (day == last_day).then_some(up_to);
+                self.write_day(&mut projection, day, &rows, up_to, projected)?;
+            }
+        }
+        self.position.store(up_to.0, Ordering::Release);
+        Ok(())
+    }
+
+    fn write_day(
+        &self,
+        projection: &mut Projection,
+        day: Day,
+        rows: &[&HistoryRow],
+        rows_position: Position,
+        projected: Option<Position>,
+    ) -> Result<(), WriteError> {
+        let mut writer = match projection.writer.take() {
+            Some(writer) if writer.day() == day => writer,
+            other => {
+                if let Some(other) = other {
+                    other.synchronize()?;
+                }
+                let writer = DayWriter::open(&self.directory, day).map_err(|source| WriteError::Failed {
+                    step: "open a day of the history",
+                    path: self.directory.clone(),
+                    source: Box::new(source),
+                })?;
+                lock(&self.days).insert(day);
+                writer
+            }
+        };
+        // A writer whose transaction failed remembers too much; the next call opens the file again.
+        writer.write(rows, rows_position, projected)?;
+        projection.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Makes durable what is projected, and returns up to where.
+    pub(super) fn synchronize(&self) -> Result<Position, WriteError> {
+        let projection = lock(&self.projection);
+        if let Some(writer) = &projection.writer {
+            writer.synchronize()?;
+        }
+        Ok(self.position())
+    }
+
+    pub(super) fn query(&self, query: &HistoryQuery) -> Result<HistoryPage, ReadError> {
+        let walk = query.walk();
+        let mut events = Vec::new();
+        for day in self.days_of(query, walk.ascending, walk.from.map(|key| Day::of(key.at_ms))) {
+            let wanted = walk.limit + 1 - events.len();
+            let bound = walk.from.filter(|key| Day::of(key.at_ms) == day).map(|key| key.id);
+            let readers = self.readers(day);
+            readers.read("read the history", |connection| {
+                day_file::select(connection, readers.path(), query, walk.ascending, bound, wanted, &mut events)
+            })?;
+            if events.len() > walk.limit {
+                break;
+            }
+        }
+        Ok(walk.page(events))
+    }
+
+    pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError> {
+        let days: Vec<Day> = lock(&self.days).iter().rev().copied().collect();
+        for day in days {
+            let readers = self.readers(day);
+            let found = readers.read("look for an event in the history", |connection| {
+                day_file::find(connection, readers.path(), workspace, sid)
+            })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The caller has noted the floor, so that no dropped day comes back.
+    pub(super) fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
+        let mut projection = lock(&self.projection);
+        self.from_ms.fetch_max(before_ms, Ordering::AcqRel);
+        let old: Vec<Day> = lock(&self.days).iter().copied().take_while(|day| day.end_ms() <= before_ms).collect();
+        for &day in &old {
+            if projection.writer.as_ref().is_some_and(|writer| writer.day() == day) {
+                projection.writer = None;
+            }
+            lock(&self.days).remove(&day);
+            lock(&self.open_days).readers.remove(&day);
+            remove_day(&self.directory, day).map_err(|source| WriteError::Failed {
+                step: "remove a day of the history",
+                path: day_file::path(&self.directory, day),
+                source: Box::new(source),
+            })?;
+        }
+        Ok(old.len() as u64)
+    }
+
+    pub(super) fn check(&self, report: &mut CheckReport) -> Result<(), ReadError> {
+        let days: Vec<Day> = lock(&self.days).iter().copied().collect();
+        for day in days {
+            let readers = self.readers(day);
+            let checked =
+                readers.read("check the history", |connection| day_file::check(connection, readers.path(), report));
+            match checked {
+                Err(ReadError::Damaged(damage)) => report.damage.push(damage),
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The days that a query may find something in, in the direction in which it goes.
+    fn days_of(&self, query: &HistoryQuery, ascending: bool, from: Option<Day>) -> Vec<Day> {
+        let mut first = Day::of(query.from_ms.max(0));
+        let mut last = Day::of(query.to_ms);
+        match (ascending, from) {
+            (true, Some(day)) => first = first.max(day),
+            (false, Some(day)) => last = last.min(day),
+            (_, None) => {}
+        }
+        if first > last {
+            return Vec::new();
+        }
+        let days = lock(&self.days);
+        let range = days.range(first..=last).copied();
+        if ascending { range.collect() } else { range.rev().collect() }
+    }
+
+    fn readers(&self, day: Day) -> Arc<Readers> {
+        let mut open = lock(&self.open_days);
+        open.uses += 1;
+        let now = open.uses;
+        if let Some((readers, used)) = open.readers.get_mut(&day) {
+            *used = now;
+            return Arc::clone(readers);
+        }
+        if open.readers.len() >= open.open_max {
+            let oldest = open.readers.iter().min_by_key(|(_, (_, used))| *used).map(|(day, _)| *day);
+            open.readers.remove(&oldest.expect("at least one is open"));
+        }
+        let readers = Arc::new(Readers::new(&day_file::path(&self.directory, day)));
+        open.readers.insert(day, (Arc::clone(&readers), now));
+        readers
+    }
+}
+
+fn list_days(directory: &Path) -> io::Result<BTreeSet<Day>> {
+    let mut days = BTreeSet::new();
+    for entry in fs::read_dir(directory)? {
+        days.extend(day_file::parse_path(&entry?.path()));
+    }
+    Ok(days)
+}
+
+fn remove_day(directory: &Path, day: Day) -> io::Result<()> {
+    let path = day_file::path(directory, day);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.clone().into_os_string();
+        name.push(suffix);
+        match fs::remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    synchronize_directory(directory)
+}

@@ -1,0 +1,464 @@
+//! One day of the history: its events, and the index by everything that they mention.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
+
+use crate::history::Day;
+use crate::{
+    CheckReport, Damage, HistoryEvent, HistoryKey, HistoryQuery, HistoryRow, OpenError, Position, ReadError, Role, Sid,
+    WriteError, checksum, limits,
+};
+
+use super::super::database::{self, FileKind, read_failed, write_failed};
+
+const KIND: FileKind = FileKind {
+    mark: 0x504d_4844, // "PMHD"
+    format: 1,
+    schema: "
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE keys (id INTEGER PRIMARY KEY, sid BLOB NOT NULL, role INTEGER NOT NULL);
+        CREATE UNIQUE INDEX keys_by_sid ON keys (sid, role);
+        CREATE TABLE events (
+            id INTEGER PRIMARY KEY,
+            workspace INTEGER NOT NULL,
+            at_ms INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
+            sid BLOB NOT NULL,
+            payload BLOB NOT NULL
+        );
+        CREATE TABLE events_by_sid (sid BLOB NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (sid, event)) WITHOUT ROWID;
+        CREATE TABLE mentions (key INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (key, event)) WITHOUT ROWID;
+    ",
+    synchronous: "NORMAL",
+    autocheckpoint_pages: 4_000,
+    cache_kib: 64 << 10,
+};
+
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+
+const ROWS_POSITION: &str = "rows_position";
+const PROJECTED_POSITION: &str = "projected_position";
+/// By how many milliseconds at most the instant in an identifier is later than that of its event.
+const LAG_MS: &str = "lag_ms";
+
+const ROLE_WORKSPACE: u32 = 0;
+/// A type of event in a workspace is a thing that can be mentioned, too: its role is this plus the type's number.
+const ROLE_KIND: u32 = 1 << 16;
+
+#[derive(Debug)]
+pub(super) struct DayWriter {
+    day: Day,
+    path: PathBuf,
+    connection: Connection,
+    last_id: i64,
+    lag_ms: i64,
+    rows_position: Position,
+    projected_position: Position,
+    key_id_max: i64,
+    keys: HashMap<(Sid, u32), i64>,
+}
+
+impl DayWriter {
+    pub(super) fn open(directory: &Path, day: Day) -> Result<DayWriter, OpenError> {
+        let path = path(directory, day);
+        let connection = database::open_writer(&path, &KIND)?;
+        let failed = read_failed("read where a day of the history stands", &path);
+        let meta = |key| meta_number(&connection, key).map_err(&failed);
+        let maximum = |sql| {
+            connection
+                .query_row(sql, [], |row| row.get::<_, Option<i64>>(0))
+                .map_err(&failed)
+                .map(Option::unwrap_or_default)
+        };
+        let (rows_position, projected_position) = (meta(ROWS_POSITION)?, meta(PROJECTED_POSITION)?);
+        let lag_ms = meta(LAG_MS)?;
+        let last_id = maximum("SELECT max(id) FROM events")?;
+        let key_id_max = maximum("SELECT max(id) FROM keys")?;
+        drop(failed);
+        Ok(DayWriter {
+            day,
+            path,
+            connection,
+            last_id,
+            lag_ms,
+            rows_position: Position(rows_position as u64),
+            projected_position: Position(projected_position as u64),
+            key_id_max,
+            keys: HashMap::new(),
+        })
+    }
+
+    pub(super) fn day(&self) -> Day {
+        self.day
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn projected_position(&self) -> Position {
+        self.projected_position
+    }
+
+    /// Adds those rows that the file does not have, in one transaction with the new positions.
+    pub(super) fn write(
+        &mut self,
+        rows: &[&HistoryRow],
+        rows_position: Position,
+        projected: Option<Position>,
+    ) -> Result<(), WriteError> {
+        let failed = write_failed("project events", &self.path);
+        if self.keys.len() > limits::HISTORY_KEYS_CACHED_MAX {
+            self.keys.clear();
+        }
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+        let mut numbering = Numbering { last_id: self.last_id, lag_ms: self.lag_ms };
+        let mut interning = Interning { keys: &mut self.keys, key_id_max: self.key_id_max };
+        let new_rows = rows.iter().copied().filter(|row| row.position > self.rows_position);
+        insert(&transaction, new_rows, &mut numbering, &mut interning).map_err(&failed)?;
+        let key_id_max = interning.key_id_max;
+        meta_set_number(&transaction, ROWS_POSITION, rows_position.0 as i64).map_err(&failed)?;
+        if let Some(projected) = projected {
+            meta_set_number(&transaction, PROJECTED_POSITION, projected.0 as i64).map_err(&failed)?;
+        }
+        if numbering.lag_ms != self.lag_ms {
+            meta_set_number(&transaction, LAG_MS, numbering.lag_ms).map_err(&failed)?;
+        }
+        transaction.commit().map_err(&failed)?;
+        drop(failed);
+        self.last_id = numbering.last_id;
+        self.lag_ms = numbering.lag_ms;
+        self.key_id_max = key_id_max;
+        self.rows_position = rows_position;
+        self.projected_position = projected.unwrap_or(self.projected_position);
+        Ok(())
+    }
+
+    /// Makes every commit so far durable. The log first: a checkpoint may move on between the two.
+    pub(super) fn synchronize(&self) -> Result<(), WriteError> {
+        let mut wal = self.path.clone().into_os_string();
+        wal.push("-wal");
+        for path in [PathBuf::from(wal), self.path.clone()] {
+            let synchronized = match File::open(&path) {
+                Ok(file) => file.sync_all(),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            };
+            synchronized.map_err(|source| WriteError::Failed {
+                step: "synchronise a day of the history",
+                path,
+                source: Box::new(source),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives out identifiers: the instant of the event, shifted, or the one after the last, whichever is more.
+struct Numbering {
+    last_id: i64,
+    lag_ms: i64,
+}
+
+impl Numbering {
+    fn next(&mut self, at_ms: i64) -> i64 {
+        let id = (at_ms << limits::HISTORY_COUNTER_BITS).max(self.last_id + 1);
+        self.last_id = id;
+        self.lag_ms = self.lag_ms.max((id >> limits::HISTORY_COUNTER_BITS) - at_ms);
+        id
+    }
+}
+
+/// Makes small numbers of what events mention.
+struct Interning<'a> {
+    keys: &'a mut HashMap<(Sid, u32), i64>,
+    key_id_max: i64,
+}
+
+impl Interning<'_> {
+    fn key(&mut self, transaction: &Transaction<'_>, sid: Sid, role: u32) -> rusqlite::Result<i64> {
+        if let Some(&id) = self.keys.get(&(sid, role)) {
+            return Ok(id);
+        }
+        let id =
+            if let Some(id) = find_key(transaction, sid, role)? {
+                id
+            } else {
+                self.key_id_max += 1;
+                transaction
+                    .prepare_cached("INSERT INTO keys (id, sid, role) VALUES (?1, ?2, ?3)")?
+                    .execute(params![self.key_id_max, sid, role])?;
+                self.key_id_max
+            };
+        self.keys.insert((sid, role), id);
+        Ok(id)
+    }
+}
+
+fn insert<'a>(
+    transaction: &Transaction<'_>,
+    rows: impl Iterator<Item = &'a HistoryRow>,
+    numbering: &mut Numbering,
+    interning: &mut Interning<'_>,
+) -> rusqlite::Result<()> {
+    let mut mentions: BTreeSet<(i64, i64)> = BTreeSet::new();
+    let mut sids: BTreeSet<(Sid, i64)> = BTreeSet::new();
+    let mut add_event = transaction.prepare_cached(
+        "INSERT INTO events (id, workspace, at_ms, kind, checksum, sid, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for row in rows {
+        let id = numbering.next(row.at_ms);
+        let workspace = interning.key(transaction, row.workspace, ROLE_WORKSPACE)?;
+        let checksum = checksum::history_event(id, row.at_ms, &row.sid, row.kind, &row.payload);
+        add_event.execute(params![id, workspace, row.at_ms, row.kind, checksum, row.sid, row.payload])?;
+        mentions.insert((workspace, id));
+        mentions.insert((interning.key(transaction, row.workspace, ROLE_KIND + u32::from(row.kind))?, id));
+        for reference in &row.references {
+            mentions.insert((interning.key(transaction, reference.sid, role_number(reference.role))?, id));
+        }
+        sids.insert((row.sid, id));
+    }
+    // In order of keys, so that neighbours go to the same page at the same time.
+    let mut add_mention = transaction.prepare_cached("INSERT INTO mentions (key, event) VALUES (?1, ?2)")?;
+    for (key, event) in mentions {
+        add_mention.execute([key, event])?;
+    }
+    let mut add_sid = transaction.prepare_cached("INSERT INTO events_by_sid (sid, event) VALUES (?1, ?2)")?;
+    for (sid, event) in sids {
+        add_sid.execute(params![sid, event])?;
+    }
+    Ok(())
+}
+
+/// Adds to `events` those of a day that a query asks for, at most `wanted`, in the direction in which it goes.
+pub(super) fn select(
+    connection: &Connection,
+    path: &Path,
+    query: &HistoryQuery,
+    ascending: bool,
+    bound: Option<i64>,
+    wanted: usize,
+    events: &mut Vec<HistoryEvent>,
+) -> Result<(), ReadError> {
+    let failed = read_failed("read the history", path);
+    let Some(keys) = find_keys(connection, query).map_err(&failed)? else { return Ok(()) };
+    let lag_ms = meta_number(connection, LAG_MS).map_err(&failed)?;
+    // Identifiers run at most `lag_ms` ahead of the instants of their events, and never behind.
+    let mut id_min = query.from_ms.clamp(0, limits::HISTORY_AT_MS_MAX) << limits::HISTORY_COUNTER_BITS;
+    let to_ms = query.to_ms.min(limits::HISTORY_AT_MS_MAX);
+    let mut id_max = (to_ms + 1).saturating_add(lag_ms).min(i64::MAX >> limits::HISTORY_COUNTER_BITS)
+        << limits::HISTORY_COUNTER_BITS;
+    match bound {
+        Some(bound) if ascending => id_min = id_min.max(bound + 1),
+        Some(bound) => id_max = id_max.min(bound - 1),
+        None => {}
+    }
+    let mut sql = String::from(
+        "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload
+         FROM mentions m CROSS JOIN events e ON e.id = m.event
+         WHERE m.key = ? AND m.event BETWEEN ? AND ? AND e.workspace = ? AND e.at_ms BETWEEN ? AND ?",
+    );
+    let mut values = vec![keys.leading, id_min, id_max, keys.workspace, query.from_ms, query.to_ms];
+    for &other in &keys.others {
+        sql.push_str(" AND EXISTS (SELECT 1 FROM mentions WHERE key = ? AND event = m.event)");
+        values.push(other);
+    }
+    if !keys.kinds.is_empty() {
+        let marks = vec!["?"; keys.kinds.len()].join(", ");
+        write!(sql, " AND e.kind IN ({marks})").expect("a string takes all");
+        values.extend(keys.kinds.iter().map(|&kind| i64::from(kind)));
+    }
+    write!(sql, " ORDER BY m.event {} LIMIT ?", if ascending { "ASC" } else { "DESC" }).expect("a string takes all");
+    values.push(wanted as i64);
+    let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
+    let mut rows = statement.query(params_from_iter(values)).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        events.push(verified(event_of(row, query.workspace).map_err(&failed)?, path)?);
+    }
+    Ok(())
+}
+
+/// What a query asks for, in the numbers of one file.
+struct QueryKeys {
+    workspace: i64,
+    /// What the fewest events should mention; the rows looked at are those that do.
+    leading: i64,
+    others: Vec<i64>,
+    kinds: Vec<u16>,
+}
+
+/// `None` when no event of the file can match.
+fn find_keys(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<Option<QueryKeys>> {
+    let Some(workspace) = find_key(connection, query.workspace, ROLE_WORKSPACE)? else { return Ok(None) };
+    let mut references = query.references.clone();
+    references.sort_by_key(|reference| selectivity(reference.role));
+    references.dedup();
+    let mut keys = Vec::with_capacity(references.len() + 1);
+    for reference in references {
+        let Some(key) = find_key(connection, reference.sid, role_number(reference.role))? else { return Ok(None) };
+        keys.push(key);
+    }
+    let mut kinds = query.kinds.clone();
+    kinds.sort_unstable();
+    kinds.dedup();
+    if let [kind] = kinds[..] {
+        let Some(key) = find_key(connection, query.workspace, ROLE_KIND + u32::from(kind))? else { return Ok(None) };
+        keys.push(key);
+        kinds.clear();
+    }
+    let leading = if keys.is_empty() { workspace } else { keys.remove(0) };
+    Ok(Some(QueryKeys { workspace, leading, others: keys, kinds }))
+}
+
+/// Less is fewer events per thing.
+fn selectivity(role: Role) -> u8 {
+    match role {
+        Role::Reservation => 0,
+        Role::Task => 1,
+        Role::Worker => 2,
+        Role::TaskQueue => 3,
+        Role::Workflow => 4,
+        Role::TaskChannel => 5,
+    }
+}
+
+fn role_number(role: Role) -> u32 {
+    role as u32
+}
+
+pub(super) fn find(
+    connection: &Connection,
+    path: &Path,
+    workspace: Sid,
+    sid: Sid,
+) -> Result<Option<HistoryEvent>, ReadError> {
+    let failed = read_failed("look for an event in the history", path);
+    let found = connection
+        .prepare_cached(
+            "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload
+             FROM events_by_sid s CROSS JOIN events e ON e.id = s.event
+             WHERE s.sid = ?1 AND e.workspace = (SELECT id FROM keys WHERE sid = ?2 AND role = ?3)",
+        )
+        .and_then(|mut statement| {
+            statement.query_row(params![sid, workspace, ROLE_WORKSPACE], |row| event_of(row, workspace)).optional()
+        })
+        .map_err(&failed)?;
+    Ok(found.map(|found| verified(found, path)).transpose()?)
+}
+
+pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckReport) -> Result<(), ReadError> {
+    database::quick_check(connection, path, &mut report.damage)?;
+    let failed = read_failed("check the history", path);
+    let mut statement = connection
+        .prepare("SELECT id, at_ms, kind, checksum, sid, payload FROM events ORDER BY id")
+        .map_err(&failed)?;
+    let mut rows = statement.query([]).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        report.history_events += 1;
+        if let Err(damage) = verified(event_of(row, [0; 16]).map_err(&failed)?, path) {
+            report.damage.push(damage);
+        }
+        if report.damage.len() >= limits::DAMAGE_LISTED_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn event_of(row: &Row<'_>, workspace: Sid) -> rusqlite::Result<(HistoryEvent, u32)> {
+    let event = HistoryEvent {
+        key: HistoryKey { id: row.get(0)?, at_ms: row.get(1)? },
+        workspace,
+        sid: row.get(4)?,
+        kind: row.get(2)?,
+        payload: row.get(5)?,
+    };
+    Ok((event, row.get(3)?))
+}
+
+fn verified((event, expected): (HistoryEvent, u32), path: &Path) -> Result<HistoryEvent, Damage> {
+    let found = checksum::history_event(event.key.id, event.key.at_ms, &event.sid, event.kind, &event.payload);
+    if found == expected {
+        return Ok(event);
+    }
+    Err(Damage::checksum(path, format!("event {}", event.key.id), found, expected))
+}
+
+fn find_key(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM keys WHERE sid = ?1 AND role = ?2")?
+        .query_row(params![sid, role], |row| row.get(0))
+        .optional()
+}
+
+fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<i64> {
+    let value: Option<i64> = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    Ok(value.unwrap_or(0))
+}
+
+fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value])
+        .map(|_| ())
+}
+
+/// `history-YYYY-MM-DD.sqlite`.
+pub(super) fn path(directory: &Path, day: Day) -> PathBuf {
+    let date = EPOCH.checked_add(day.0.days()).expect("days of the history lie before the year 2249");
+    directory.join(format!("history-{date}.sqlite"))
+}
+
+pub(super) fn parse_path(path: &Path) -> Option<Day> {
+    if path.extension()? != "sqlite" {
+        return None;
+    }
+    let date: Date = path.file_stem()?.to_str()?.strip_prefix("history-")?.parse().ok()?;
+    let since_epoch = date.since(EPOCH).expect("both are dates");
+    Some(Day(i64::from(since_epoch.get_days())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_file_has_the_date_of_its_day_in_its_name() {
+        let directory = Path::new("history");
+        for (day, name) in [(0, "1970-01-01"), (11_016, "2000-02-29"), (19_787, "2024-03-05"), (47_541, "2100-03-01")] {
+            let path = path(directory, Day(day));
+            assert_eq!(path, directory.join(format!("history-{name}.sqlite")));
+            assert_eq!(parse_path(&path), Some(Day(day)));
+        }
+        path(directory, Day::of(limits::HISTORY_AT_MS_MAX));
+    }
+
+    #[test]
+    fn a_file_of_another_name_is_not_a_day() {
+        for name in ["history-2024-02-30.sqlite", "history-2024-02.sqlite", "history-2024-03-05.sqlite-wal", "x.sqlite"]
+        {
+            assert_eq!(parse_path(Path::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn identifiers_grow_also_when_a_millisecond_is_full_or_time_goes_back() {
+        let mut numbering = Numbering { last_id: (1_000 << 20) + (1 << 20) - 1, lag_ms: 0 };
+        assert_eq!(numbering.next(1_000), 1_001 << 20);
+        assert_eq!(numbering.lag_ms, 1);
+        assert_eq!(numbering.next(990), (1_001 << 20) + 1);
+        assert_eq!(numbering.lag_ms, 11);
+        assert_eq!(numbering.next(2_000), 2_000 << 20);
+        assert_eq!(numbering.lag_ms, 11);
+    }
+}

@@ -1,0 +1,617 @@
+//! The journal: records of all streams in one table, with the outbox and the meta table in the same file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+use crate::{
+    AppendError, CheckReport, Damage, Epoch, OpenError, OutboxChange, Position, ReadError, ReadLimit, Record,
+    SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
+};
+
+use super::database::{self, FileKind, Readers, append_failed, lock, read_failed, write_failed};
+use super::outbox;
+
+const FILE: &str = "journal.sqlite";
+
+const KIND: FileKind = FileKind {
+    mark: 0x504d_4a4c, // "PMJL"
+    format: 1,
+    schema: "
+        CREATE TABLE streams (
+            id INTEGER PRIMARY KEY,
+            stream BLOB NOT NULL UNIQUE,
+            trimmed_sequence INTEGER NOT NULL DEFAULT 0,
+            deleting INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE TABLE records (
+            position INTEGER PRIMARY KEY,
+            stream INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            at_ms INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
+            payload BLOB NOT NULL
+        );
+        CREATE UNIQUE INDEX records_by_stream ON records (stream, sequence);
+        CREATE TABLE outbox (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            sid BLOB NOT NULL UNIQUE,
+            workspace BLOB NOT NULL,
+            key BLOB NOT NULL,
+            is_dead INTEGER NOT NULL,
+            at_ms INTEGER NOT NULL,
+            checksum INTEGER NOT NULL,
+            payload BLOB NOT NULL
+        );
+        CREATE INDEX outbox_waiting ON outbox (number) WHERE is_dead = 0;
+        CREATE INDEX outbox_dead ON outbox (workspace, number) WHERE is_dead = 1;
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+    ",
+    synchronous: "FULL",
+    autocheckpoint_pages: 0,
+    cache_kib: 16 << 10,
+};
+
+/// Keys of the meta table that the store itself uses; those of others begin with `user.`.
+mod key {
+    pub(super) const EPOCH: &str = "epoch";
+    /// Last position ever, also when its record has been trimmed.
+    pub(super) const LAST_POSITION: &str = "last_position";
+    /// Records up to here are in the history for good.
+    pub(super) const HISTORY_POSITION: &str = "history_position";
+    /// Days that ended by then are dropped for good.
+    pub(super) const HISTORY_FROM_MS: &str = "history_from_ms";
+}
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    writer: Mutex<Writer>,
+    readers: Readers,
+    last_position: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    epoch: Epoch,
+    last_position: Position,
+    streams: BTreeMap<StreamId, Stream>,
+    stream_id_max: i64,
+    /// Position after which an append failed with an unknown outcome.
+    stopped_after: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    id: i64,
+    last: SequenceNumber,
+}
+
+/// Where the history stands for good, as the journal knows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct HistoryFloor {
+    pub(super) position: Position,
+    pub(super) from_ms: i64,
+}
+
+pub(super) struct Appended {
+    pub(super) last: Position,
+    pub(super) bytes: u64,
+}
+
+impl Journal {
+    pub(super) fn open(directory: &Path, is_new: bool) -> Result<Journal, OpenError> {
+        let path = directory.join(FILE);
+        let length = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        if !is_new && length == 0 {
+            return Err(OpenError::Missing { path });
+        }
+        let connection = database::open_writer(&path, &KIND)?;
+        let failed = read_failed("read where the journal ends", &path);
+        let epoch = meta_number(&connection, key::EPOCH).map_err(&failed)?.unwrap_or(0);
+        let trimmed = meta_number(&connection, key::LAST_POSITION).map_err(&failed)?.unwrap_or(0);
+        let present: Option<i64> =
+            connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0)).map_err(&failed)?;
+        let streams = read_streams(&connection).map_err(&failed)?;
+        drop(failed);
+        let last_position = Position(trimmed.max(present.unwrap_or(0)) as u64);
+        let stream_id_max = streams.values().map(|stream| stream.id).max().unwrap_or(0);
+        let writer = Writer {
+            connection,
+            epoch: Epoch(epoch as u64),
+            last_position,
+            streams,
+            stream_id_max,
+            stopped_after: None,
+        };
+        let readers = Readers::new(&path);
+        Ok(Journal { path, writer: Mutex::new(writer), readers, last_position: AtomicU64::new(last_position.0) })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn last_position(&self) -> Position {
+        Position(self.last_position.load(Ordering::Acquire))
+    }
+
+    pub(super) fn last_sequence(&self, stream: StreamId) -> SequenceNumber {
+        lock(&self.writer).streams.get(&stream).map_or(SequenceNumber::ZERO, |stream| stream.last)
+    }
+
+    pub(super) fn streams(&self) -> Vec<(StreamId, SequenceNumber)> {
+        lock(&self.writer).streams.iter().map(|(id, stream)| (*id, stream.last)).collect()
+    }
+
+    pub(super) fn begin_epoch(&self) -> Result<Epoch, WriteError> {
+        let mut writer = lock(&self.writer);
+        let epoch = Epoch(writer.epoch.0 + 1);
+        self.write(&mut writer, "begin an epoch", |transaction| {
+            meta_set_number(transaction, key::EPOCH, epoch.0 as i64)
+        })?;
+        writer.epoch = epoch;
+        Ok(epoch)
+    }
+
+    pub(super) fn append(
+        &self,
+        epoch: Epoch,
+        records: &[Record],
+        outbox: &[OutboxChange],
+    ) -> Result<Appended, AppendError> {
+        AppendError::check_size("records of a batch", records.len(), limits::BATCH_RECORDS_MAX)?;
+        let mut guard = lock(&self.writer);
+        let writer = &mut *guard;
+        if let Some(position) = writer.stopped_after {
+            return Err(AppendError::Stopped { path: self.path.clone(), position });
+        }
+        if epoch != writer.epoch {
+            return Err(AppendError::Fenced { presented: epoch, current: writer.epoch });
+        }
+        let mut bytes: usize = outbox.iter().map(OutboxChange::payload_bytes).sum();
+        let mut touched: BTreeMap<StreamId, Stream> = BTreeMap::new();
+        let mut stream_id_max = writer.stream_id_max;
+        let mut new_streams = Vec::new();
+        for record in records {
+            AppendError::check_size("payload of a record", record.payload.len(), limits::RECORD_BYTES_MAX)?;
+            bytes += record.payload.len();
+            let stream = touched.entry(record.stream).or_insert_with(|| {
+                writer.streams.get(&record.stream).copied().unwrap_or_else(|| {
+                    stream_id_max += 1;
+                    new_streams.push((stream_id_max, record.stream));
+                    Stream { id: stream_id_max, last: SequenceNumber::ZERO }
+                })
+            });
+            let expected = stream.last.next();
+            if record.sequence != expected {
+                return Err(AppendError::Sequence { stream: record.stream, found: record.sequence, expected });
+            }
+            stream.last = expected;
+        }
+        AppendError::check_size("payloads of a batch", bytes, limits::BATCH_BYTES_MAX)?;
+        if records.is_empty() && outbox.is_empty() {
+            return Ok(Appended { last: writer.last_position, bytes: 0 });
+        }
+
+        let before = writer.last_position;
+        let result = write_batch(writer, &self.path, &new_streams, &touched, records, outbox);
+        match result {
+            Ok(last) => {
+                writer.last_position = last;
+                writer.stream_id_max = stream_id_max;
+                writer.streams.append(&mut touched);
+                self.last_position.store(last.0, Ordering::Release);
+                Ok(Appended { last, bytes: bytes as u64 })
+            }
+            Err(error) => {
+                if !matches!(error, AppendError::Full { .. }) {
+                    writer.stopped_after = Some(before);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        step: &'static str,
+        body: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.readers.read(step, body)
+    }
+
+    pub(super) fn read_after(&self, after: Position, limit: ReadLimit) -> Result<Vec<(Position, Record)>, ReadError> {
+        let step = "read records";
+        self.read(step, |connection| {
+            let failed = read_failed(step, &self.path);
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload
+                     FROM records r LEFT JOIN streams s ON s.id = r.stream
+                     WHERE r.position > ?1 ORDER BY r.position LIMIT ?2",
+                )
+                .map_err(&failed)?;
+            let rows = statement.query(params![after.0 as i64, limit.records.max(1) as i64]).map_err(&failed)?;
+            self.collect(rows, limit.bytes, step)
+        })
+    }
+
+    pub(super) fn read_stream(
+        &self,
+        stream: StreamId,
+        after: SequenceNumber,
+        limit: ReadLimit,
+    ) -> Result<Vec<(Position, Record)>, ReadError> {
+        let step = "read records of a stream";
+        self.read(step, |connection| {
+            let failed = read_failed(step, &self.path);
+            let known: Option<(i64, i64)> = connection
+                .prepare_cached("SELECT id, trimmed_sequence FROM streams WHERE stream = ?1")
+                .and_then(|mut statement| {
+                    statement.query_row([stream.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+                })
+                .map_err(&failed)?;
+            let Some((id, trimmed)) = known else { return Ok(Vec::new()) };
+            let first_after = SequenceNumber(trimmed as u64);
+            if after < first_after {
+                return Err(ReadError::Trimmed { stream, asked_after: after, first_after });
+            }
+            let mut statement = connection
+                .prepare_cached(
+                    "SELECT r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload
+                     FROM records r INDEXED BY records_by_stream JOIN streams s ON s.id = r.stream
+                     WHERE r.stream = ?1 AND r.sequence > ?2 ORDER BY r.sequence LIMIT ?3",
+                )
+                .map_err(&failed)?;
+            let rows = statement.query(params![id, after.0 as i64, limit.records.max(1) as i64]).map_err(&failed)?;
+            let records = self.collect(rows, limit.bytes, step)?;
+            let mut expected = after.next();
+            for (position, record) in &records {
+                if record.sequence != expected {
+                    return Err(ReadError::Damaged(Damage {
+                        path: self.path.clone(),
+                        place: format!("position {position}"),
+                        problem: format!(
+                            "stream {stream} goes on with sequence number {}, expected {expected}",
+                            record.sequence
+                        ),
+                    }));
+                }
+                expected = expected.next();
+            }
+            Ok(records)
+        })
+    }
+
+    fn collect(
+        &self,
+        mut rows: rusqlite::Rows<'_>,
+        bytes_max: usize,
+        step: &'static str,
+    ) -> Result<Vec<(Position, Record)>, ReadError> {
+        let failed = read_failed(step, &self.path);
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while let Some(row) = rows.next().map_err(&failed)? {
+            let (position, record, expected) = record_of(row).map_err(&failed)?;
+            let found = checksum::record(position, &record);
+            if found != expected {
+                let place = format!("position {position}");
+                return Err(ReadError::Damaged(Damage::checksum(&self.path, place, found, expected)));
+            }
+            bytes += record.payload.len();
+            records.push((position, record));
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    /// Notes that a stream is to go. False when there is no such stream.
+    pub(super) fn mark_deleting(&self, stream: StreamId) -> Result<bool, WriteError> {
+        let mut writer = lock(&self.writer);
+        let Some(id) = writer.streams.get(&stream).map(|stream| stream.id) else { return Ok(false) };
+        self.write(&mut writer, "mark a stream as deleted", |transaction| {
+            transaction.execute("UPDATE streams SET deleting = 1 WHERE id = ?1", [id])
+        })?;
+        Ok(true)
+    }
+
+    pub(super) fn streams_being_deleted(&self) -> Result<Vec<StreamId>, ReadError> {
+        let step = "read which streams are being deleted";
+        self.read(step, |connection| {
+            connection
+                .prepare("SELECT stream FROM streams WHERE deleting = 1 ORDER BY id")
+                .and_then(|mut statement| {
+                    statement.query_map([], |row| Ok(StreamId(row.get(0)?)))?.collect::<rusqlite::Result<Vec<_>>>()
+                })
+                .map_err(read_failed(step, &self.path))
+        })
+    }
+
+    pub(super) fn delete_stream(&self, stream: StreamId) -> Result<(), WriteError> {
+        let Some(id) = lock(&self.writer).streams.get(&stream).map(|stream| stream.id) else { return Ok(()) };
+        loop {
+            let mut writer = lock(&self.writer);
+            let last_position = writer.last_position;
+            let deleted = self.write(&mut writer, "delete a stream", |transaction| {
+                delete_slice(transaction, id, SequenceNumber(i64::MAX as u64), last_position, last_position)
+            })?;
+            if deleted < limits::TRIM_SLICE_RECORDS {
+                self.write(&mut writer, "delete a stream", |transaction| {
+                    transaction.execute("DELETE FROM streams WHERE id = ?1", [id])
+                })?;
+                writer.streams.remove(&stream);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes the records of a stream up to a sequence number and a position.
+    pub(super) fn trim(&self, stream: StreamId, up_to: SequenceNumber, position: Position) -> Result<u64, WriteError> {
+        let Some(id) = lock(&self.writer).streams.get(&stream).map(|stream| stream.id) else { return Ok(0) };
+        let mut trimmed = 0;
+        loop {
+            let mut writer = lock(&self.writer);
+            let last_position = writer.last_position;
+            let deleted = self.write(&mut writer, "trim the journal", |transaction| {
+                let deleted = delete_slice(transaction, id, up_to, position, last_position)?;
+                transaction.execute(
+                    "UPDATE streams SET trimmed_sequence = coalesce(
+                         (SELECT min(sequence) - 1 FROM records WHERE stream = ?1), trimmed_sequence + ?2)
+                     WHERE id = ?1",
+                    params![id, deleted as i64],
+                )?;
+                Ok(deleted)
+            })?;
+            trimmed += deleted as u64;
+            if deleted < limits::TRIM_SLICE_RECORDS {
+                return Ok(trimmed);
+            }
+        }
+    }
+
+    pub(super) fn history_floor(&self) -> Result<HistoryFloor, ReadError> {
+        let step = "read where the history stands";
+        self.read(step, |connection| {
+            let failed = read_failed(step, &self.path);
+            let position = meta_number(connection, key::HISTORY_POSITION).map_err(&failed)?.unwrap_or(0);
+            let from_ms = meta_number(connection, key::HISTORY_FROM_MS).map_err(&failed)?.unwrap_or(0);
+            Ok(HistoryFloor { position: Position(position as u64), from_ms })
+        })
+    }
+
+    pub(super) fn raise_history_floor(&self, position: Position, from_ms: Option<i64>) -> Result<(), WriteError> {
+        let floor = self.history_floor()?;
+        let position = position.max(floor.position);
+        let from_ms = from_ms.unwrap_or(0).max(floor.from_ms);
+        if (HistoryFloor { position, from_ms }) == floor {
+            return Ok(());
+        }
+        let mut writer = lock(&self.writer);
+        self.write(&mut writer, "note where the history stands", |transaction| {
+            meta_set_number(transaction, key::HISTORY_POSITION, position.0 as i64)?;
+            meta_set_number(transaction, key::HISTORY_FROM_MS, from_ms)
+        })
+    }
+
+    pub(super) fn drop_dead_letters(&self, before_ms: i64) -> Result<(), WriteError> {
+        let mut writer = lock(&self.writer);
+        self.write(&mut writer, "drop old dead letters", |transaction| {
+            transaction.execute("DELETE FROM outbox WHERE is_dead = 1 AND at_ms < ?1", [before_ms])
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {
+        WriteError::check_size("key of a meta value", key.len(), limits::META_KEY_BYTES_MAX)?;
+        WriteError::check_size("meta value", value.len(), limits::META_VALUE_BYTES_MAX)?;
+        let mut writer = lock(&self.writer);
+        self.write(&mut writer, "set a meta value", |transaction| {
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+                .execute(params![format!("user.{key}"), value])
+        })?;
+        Ok(())
+    }
+
+    pub(super) fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        let step = "read a meta value";
+        self.read(step, |connection| {
+            connection
+                .prepare_cached("SELECT value FROM meta WHERE key = ?1")
+                .and_then(|mut statement| statement.query_row([format!("user.{key}")], |row| row.get(0)).optional())
+                .map_err(read_failed(step, &self.path))
+        })
+    }
+
+    pub(super) fn check(&self, report: &mut CheckReport) -> Result<(), ReadError> {
+        self.read("check", |connection| database::quick_check(connection, &self.path, &mut report.damage))?;
+        let mut after = Position::ZERO;
+        loop {
+            let step = "read records";
+            let read = self.read(step, |connection| {
+                let failed = read_failed(step, &self.path);
+                let mut statement = connection
+                    .prepare_cached(
+                        "SELECT r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload
+                         FROM records r LEFT JOIN streams s ON s.id = r.stream
+                         WHERE r.position > ?1 ORDER BY r.position LIMIT 1000",
+                    )
+                    .map_err(&failed)?;
+                let mut rows = statement.query([after.0 as i64]).map_err(&failed)?;
+                let mut count = 0;
+                while let Some(row) = rows.next().map_err(&failed)? {
+                    count += 1;
+                    after = Position(row.get::<_, i64>(0).map_err(&failed)? as u64);
+                    let place = format!("position {after}");
+                    match record_of(row) {
+                        Ok((position, record, expected)) => {
+                            let found = checksum::record(position, &record);
+                            if found != expected {
+                                report.damage.push(Damage::checksum(&self.path, place, found, expected));
+                            }
+                        }
+                        Err(source) => {
+                            report.damage.push(Damage { path: self.path.clone(), place, problem: source.to_string() });
+                        }
+                    }
+                }
+                Ok(count)
+            });
+            match read {
+                Ok(0) => break,
+                Ok(count) => report.records += count,
+                Err(ReadError::Damaged(damage)) => {
+                    report.damage.push(damage);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+            if report.damage.len() >= limits::DAMAGE_LISTED_MAX {
+                return Ok(());
+            }
+        }
+        match self.read("read the outbox", |connection| outbox::check(connection, &self.path, report)) {
+            Err(ReadError::Damaged(damage)) => report.damage.push(damage),
+            other => other?,
+        }
+        Ok(())
+    }
+
+    /// Brings what is in the write-ahead log into the file. With `wait`, appends wait and the log starts over.
+    ///
+    /// - Returns the pages in the log, as of the end.
+    pub(super) fn checkpoint(&self, connection: &Connection, wait: bool) -> rusqlite::Result<u64> {
+        let _appends_wait = wait.then(|| lock(&self.writer));
+        let mode = if wait { "RESTART" } else { "PASSIVE" };
+        let pages: i64 = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?;
+        Ok(if wait { 0 } else { pages.max(0) as u64 })
+    }
+
+    pub(super) fn open_checkpoint_connection(&self) -> Result<Connection, OpenError> {
+        database::open_writer(&self.path, &KIND)
+    }
+
+    fn write<T>(
+        &self,
+        writer: &mut Writer,
+        step: &'static str,
+        body: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, WriteError> {
+        let failed = write_failed(step, &self.path);
+        let transaction =
+            writer.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+        let result = body(&transaction).map_err(&failed)?;
+        transaction.commit().map_err(&failed)?;
+        Ok(result)
+    }
+}
+
+fn write_batch(
+    writer: &mut Writer,
+    path: &Path,
+    new_streams: &[(i64, StreamId)],
+    touched: &BTreeMap<StreamId, Stream>,
+    records: &[Record],
+    outbox: &[OutboxChange],
+) -> Result<Position, AppendError> {
+    let before = writer.last_position;
+    let failed = |step| append_failed(step, path, before);
+    let transaction = writer
+        .connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed("begin a transaction"))?;
+    for (id, stream) in new_streams {
+        transaction
+            .prepare_cached("INSERT INTO streams (id, stream) VALUES (?1, ?2)")
+            .and_then(|mut statement| statement.execute(params![id, stream.0]))
+            .map_err(failed("add a stream"))?;
+    }
+    let mut last = before;
+    if !records.is_empty() {
+        let mut statement = transaction
+            .prepare_cached(
+                "INSERT INTO records (position, stream, sequence, at_ms, checksum, payload)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
+            .map_err(failed("prepare an append"))?;
+        for record in records {
+            last = Position(last.0 + 1);
+            let checksum = checksum::record(last, record);
+            statement
+                .execute(params![
+                    last.0 as i64,
+                    touched[&record.stream].id,
+                    record.sequence.0 as i64,
+                    record.at_ms,
+                    checksum,
+                    record.payload,
+                ])
+                .map_err(failed("append a record"))?;
+        }
+    }
+    outbox::change(&transaction, outbox).map_err(failed("change the outbox"))?;
+    transaction.commit().map_err(failed("commit an append"))?;
+    Ok(last)
+}
+
+/// Deletes at most one slice of a stream's records, oldest first, and remembers how far the journal had come.
+fn delete_slice(
+    transaction: &Transaction<'_>,
+    stream: i64,
+    up_to: SequenceNumber,
+    position: Position,
+    last_position: Position,
+) -> rusqlite::Result<usize> {
+    let deleted = transaction
+        .prepare_cached(
+            "DELETE FROM records WHERE position IN (
+                 SELECT position FROM records INDEXED BY records_by_stream
+                 WHERE stream = ?1 AND sequence <= ?2 AND position <= ?3 ORDER BY sequence LIMIT ?4)",
+        )?
+        .execute(params![stream, up_to.0 as i64, position.0 as i64, limits::TRIM_SLICE_RECORDS as i64])?;
+    meta_set_number(transaction, key::LAST_POSITION, last_position.0 as i64)?;
+    Ok(deleted)
+}
+
+fn record_of(row: &Row<'_>) -> rusqlite::Result<(Position, Record, u32)> {
+    let position = Position(row.get::<_, i64>(0)? as u64);
+    let record = Record {
+        stream: StreamId(row.get::<_, Sid>(1)?),
+        sequence: SequenceNumber(row.get::<_, i64>(2)? as u64),
+        at_ms: row.get(3)?,
+        payload: row.get(5)?,
+    };
+    Ok((position, record, row.get(4)?))
+}
+
+fn read_streams(connection: &Connection) -> rusqlite::Result<BTreeMap<StreamId, Stream>> {
+    let mut statement = connection.prepare(
+        "SELECT id, stream, coalesce((SELECT max(sequence) FROM records WHERE records.stream = streams.id),
+             trimmed_sequence)
+         FROM streams",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let last = SequenceNumber(row.get::<_, i64>(2)? as u64);
+        Ok((StreamId(row.get(1)?), Stream { id: row.get(0)?, last }))
+    })?;
+    rows.collect()
+}
+
+fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
+}
+
+fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value])
+        .map(|_| ())
+}

@@ -1,0 +1,148 @@
+//! The outbox table of the journal file.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Row, params};
+
+use crate::{
+    CheckReport, Damage, DeadLetter, OutboxChange, OutboxEntry, OutboxNumber, ReadError, Sid, WaitingDelivery,
+    checksum, limits,
+};
+
+use super::database::read_failed;
+
+const COLUMNS: &str = "number, sid, workspace, key, at_ms, checksum, payload";
+
+pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusqlite::Result<()> {
+    for change in changes {
+        match change {
+            OutboxChange::Put(entry) => put(connection, entry)?,
+            OutboxChange::Done { sid } => {
+                connection.prepare_cached("DELETE FROM outbox WHERE sid = ?1")?.execute([sid])?;
+            }
+            OutboxChange::Dead { sid, at_ms, payload } => bury(connection, sid, *at_ms, payload)?,
+            OutboxChange::Forget { workspace } => {
+                connection.prepare_cached("DELETE FROM outbox WHERE workspace = ?1")?.execute([workspace])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn put(connection: &Connection, entry: &OutboxEntry) -> rusqlite::Result<()> {
+    let checksum = checksum::delivery(&entry.sid, &entry.workspace, &entry.key, &entry.payload);
+    let values = params![entry.sid, entry.workspace, entry.key, entry.due_ms, checksum, entry.payload];
+    // Not an upsert: that would use up a number for a delivery that keeps its own.
+    let updated = connection
+        .prepare_cached(
+            "UPDATE outbox SET workspace = ?2, key = ?3, is_dead = 0, at_ms = ?4, checksum = ?5, payload = ?6
+             WHERE sid = ?1",
+        )?
+        .execute(values)?;
+    if updated == 0 {
+        connection
+            .prepare_cached(
+                "INSERT INTO outbox (sid, workspace, key, is_dead, at_ms, checksum, payload)
+                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+            )?
+            .execute(values)?;
+    }
+    Ok(())
+}
+
+fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusqlite::Result<()> {
+    let mut statement =
+        connection.prepare_cached("SELECT workspace, key FROM outbox WHERE sid = ?1 AND is_dead = 0")?;
+    let mut rows = statement.query([sid])?;
+    let Some(row) = rows.next()? else { return Ok(()) };
+    let (workspace, key): (Sid, Sid) = (row.get(0)?, row.get(1)?);
+    let checksum = checksum::delivery(sid, &workspace, &key, payload);
+    connection
+        .prepare_cached("UPDATE outbox SET is_dead = 1, at_ms = ?2, checksum = ?3, payload = ?4 WHERE sid = ?1")?
+        .execute(params![sid, at_ms, checksum, payload])?;
+    Ok(())
+}
+
+pub(super) fn waiting(
+    connection: &Connection,
+    path: &Path,
+    after: OutboxNumber,
+    limit: usize,
+) -> Result<Vec<WaitingDelivery>, ReadError> {
+    let failed = read_failed("read the outbox", path);
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 0 AND number > ?1 ORDER BY number LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
+    let mut rows = statement.query(params![after.0 as i64, page(limit)]).map_err(&failed)?;
+    let mut deliveries = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let (number, entry, found, expected) = entry_of(row).map_err(&failed)?;
+        verify(path, number, found, expected)?;
+        deliveries.push(WaitingDelivery { number, entry });
+    }
+    Ok(deliveries)
+}
+
+pub(super) fn dead(
+    connection: &Connection,
+    path: &Path,
+    workspace: Sid,
+    after: OutboxNumber,
+    limit: usize,
+) -> Result<Vec<DeadLetter>, ReadError> {
+    let failed = read_failed("read the dead letters", path);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
+    let mut rows = statement.query(params![workspace, after.0 as i64, page(limit)]).map_err(&failed)?;
+    let mut letters = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let (number, entry, found, expected) = entry_of(row).map_err(&failed)?;
+        verify(path, number, found, expected)?;
+        let OutboxEntry { sid, workspace, key, due_ms, payload } = entry;
+        letters.push(DeadLetter { number, sid, workspace, key, at_ms: due_ms, payload });
+    }
+    Ok(letters)
+}
+
+pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckReport) -> Result<(), ReadError> {
+    let failed = read_failed("read the outbox", path);
+    let mut statement =
+        connection.prepare(&format!("SELECT {COLUMNS} FROM outbox ORDER BY number")).map_err(&failed)?;
+    let mut rows = statement.query([]).map_err(&failed)?;
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let (number, _, found, expected) = entry_of(row).map_err(&failed)?;
+        report.deliveries += 1;
+        if let Err(damage) = verify(path, number, found, expected) {
+            report.damage.push(damage);
+        }
+        if report.damage.len() >= limits::DAMAGE_LISTED_MAX {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, u32)> {
+    let number = OutboxNumber(row.get::<_, i64>(0)? as u64);
+    let entry = OutboxEntry {
+        sid: row.get(1)?,
+        workspace: row.get(2)?,
+        key: row.get(3)?,
+        due_ms: row.get(4)?,
+        payload: row.get(6)?,
+    };
+    let found = checksum::delivery(&entry.sid, &entry.workspace, &entry.key, &entry.payload);
+    Ok((number, entry, found, row.get(5)?))
+}
+
+fn verify(path: &Path, number: OutboxNumber, found: u32, expected: u32) -> Result<(), Damage> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Damage::checksum(path, format!("delivery {}", number.0), found, expected))
+}
+
+fn page(limit: usize) -> i64 {
+    limit.min(limits::OUTBOX_PAGE_MAX) as i64
+}

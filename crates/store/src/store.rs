@@ -1,0 +1,122 @@
+//! The contract that every store keeps; `tests/store/conformance.rs` is its other half.
+
+use crate::{
+    AppendError, Damage, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OutboxChange,
+    OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList,
+    StreamId, WaitingDelivery, WriteError,
+};
+
+/// Where everything that must survive is kept.
+///
+/// - All calls block and may come from any thread. One thread appends, one projects, one snapshots; any may read, and
+///   no read waits for an append.
+/// - What a call has acknowledged is there after a crash, with one exception: the history may fall back to an earlier
+///   [`Store::history_position`], and the projection goes on from there.
+pub trait Store: Send + Sync {
+    // Journal
+
+    /// Takes the right to append from whoever had it.
+    fn begin_epoch(&self) -> Result<Epoch, WriteError>;
+
+    /// Appends records and changes the outbox: all of it or nothing, durable on return.
+    ///
+    /// - `epoch`: that of the last [`Store::begin_epoch`], else the append is refused.
+    /// - `records`: in the order of commits; each stream's sequence numbers go on without a gap.
+    /// - Either list may be empty.
+    /// - Returns the position of the last record of the journal.
+    /// - Errors: see [`AppendError`], which says for each whether anything was written.
+    fn append(&self, epoch: Epoch, records: &[Record], outbox: &[OutboxChange]) -> Result<Position, AppendError>;
+
+    /// Position of the last acknowledged record. Cheap.
+    fn last_position(&self) -> Position;
+
+    /// Every stream with the sequence number of its last record, in order of streams.
+    fn streams(&self) -> Result<Vec<(StreamId, SequenceNumber)>, ReadError>;
+
+    /// Records after a position, in the order of commits, those that were trimmed left out.
+    fn read_after(&self, after: Position, limit: ReadLimit) -> Result<Vec<(Position, Record)>, ReadError>;
+
+    /// Records of one stream after a sequence number, without a gap.
+    ///
+    /// - Errors: [`ReadError::Trimmed`] when what follows `after` is no longer there; damage when a record is missing.
+    fn read_stream(
+        &self,
+        stream: StreamId,
+        after: SequenceNumber,
+        limit: ReadLimit,
+    ) -> Result<Vec<(Position, Record)>, ReadError>;
+
+    /// Forgets a stream: its records and snapshots. Its history stays until it is too old.
+    fn delete_stream(&self, stream: StreamId) -> Result<(), WriteError>;
+
+    /// Deletes the records that nobody needs: in the history, and in the older of two snapshots of their stream.
+    ///
+    /// - Returns how many. Works in slices, so that no append waits for long.
+    fn trim(&self) -> Result<u64, WriteError>;
+
+    // Snapshots
+
+    /// Saves the state of a stream; the newest two of each stream are kept.
+    ///
+    /// - `chunks`: each of at most [`crate::limits::SNAPSHOT_CHUNK_BYTES_MAX`] bytes.
+    fn save_snapshot(&self, snapshot: Snapshot, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<(), WriteError>;
+
+    /// The newest good snapshot of every stream. Reads and verifies each one, and the one before when it is damaged.
+    fn snapshots(&self) -> Result<SnapshotList, ReadError>;
+
+    /// The content of a snapshot that [`Store::snapshots`] has listed.
+    fn read_snapshot(&self, snapshot: Snapshot) -> Result<SnapshotChunks, ReadError>;
+
+    // History
+
+    /// Adds events to the history.
+    ///
+    /// - `up_to`: every record after [`Store::history_position`] and up to here has its rows in `rows`.
+    /// - `rows`: in order of positions; those that are in the history already are passed over, so that a projection
+    ///   that starts again adds nothing twice. Rows of days that [`Store::retain`] has dropped are passed over too.
+    fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError>;
+
+    /// Up to where the journal is in the history. Cheap.
+    fn history_position(&self) -> Position;
+
+    /// One page of events. Cost: that of the rows looked at, which the most selective condition bounds.
+    fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, ReadError>;
+
+    /// One event of a workspace.
+    fn history_event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError>;
+
+    /// Drops the UTC days that ended at or before an instant, and dead letters from before it.
+    ///
+    /// - Returns how many days. They never come back, also when their records are projected again.
+    fn retain(&self, before_ms: i64) -> Result<u64, WriteError>;
+
+    // Outbox
+
+    /// Deliveries that wait, in order of their numbers.
+    fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError>;
+
+    /// Dead letters of a workspace, in order of their numbers.
+    fn dead_letters(&self, workspace: Sid, after: OutboxNumber, limit: usize) -> Result<Vec<DeadLetter>, ReadError>;
+
+    // Meta
+
+    /// Sets a value, durable on return.
+    fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError>;
+
+    /// A value that was set.
+    fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// Reads everything and verifies it. May take minutes; appends go on meanwhile.
+    fn check(&self) -> Result<CheckReport, ReadError>;
+}
+
+/// What a check has read, and what it found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CheckReport {
+    pub records: u64,
+    pub snapshots: u64,
+    pub history_events: u64,
+    pub deliveries: u64,
+    /// At most [`crate::limits::DAMAGE_LISTED_MAX`].
+    pub damage: Vec<Damage>,
+}
