@@ -1,5 +1,8 @@
 //! Tests of the expression language at its border: text in, outcome out.
 
+#[path = "../../../../fuzz/checks/parse.rs"]
+mod check;
+mod corpus;
 mod fixtures;
 mod generators;
 mod known_worker;

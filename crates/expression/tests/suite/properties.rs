@@ -3,9 +3,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-use pointsman_expression::{AttributesOnly, Expression, KnownWorker, OrderBy, Place, Scope, SyntaxError, Value};
+use pointsman_expression::{AttributesOnly, Expression, Place, Scope, Value};
 use proptest::prelude::*;
 
+use crate::check;
 use crate::fixtures::{NOW_MS, Queue, Worker};
 use crate::generators::{attributes, config, expression, token_soup, value};
 
@@ -19,29 +20,6 @@ fn hash(expression: &Expression) -> u64 {
     let mut hasher = DefaultHasher::new();
     expression.hash(&mut hasher);
     hasher.finish()
-}
-
-/// An error can be shown, and its place lies in the text.
-fn check_error(text: &str, error: &SyntaxError) {
-    let covered = error.span.start as usize..error.span.end as usize;
-    assert!(text.get(covered).is_some(), "{error:?} of {text:?}");
-    assert!(error.caret(text).contains(&error.message));
-}
-
-/// Parsing neither panics nor accepts what it cannot print.
-fn check_any_text(text: &str) {
-    match Expression::parse(text) {
-        Ok(expression) => assert_eq!(parse(&expression.to_string()), expression),
-        Err(error) => check_error(text, &error),
-    }
-    match OrderBy::parse(text) {
-        Ok(order) => assert_eq!(OrderBy::parse(&order.to_string()).as_ref(), Ok(&order)),
-        Err(error) => check_error(text, &error),
-    }
-    match KnownWorker::parse(text) {
-        Ok(known) => assert_eq!(KnownWorker::parse(&known.to_string()).as_ref(), Ok(&known)),
-        Err(error) => check_error(text, &error),
-    }
 }
 
 proptest! {
@@ -59,8 +37,8 @@ proptest! {
 
     #[test]
     fn any_text_is_parsed_or_refused_with_its_place(text in any::<String>(), soup in token_soup()) {
-        check_any_text(&text);
-        check_any_text(&soup);
+        check::parse(&text);
+        check::parse(&soup);
     }
 
     #[test]
