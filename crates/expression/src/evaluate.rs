@@ -200,7 +200,7 @@ fn is_in(scalar: Datum<'_>, array: Datum<'_>) -> Option<bool> {
     let found = match (items, scalar) {
         (Items::Set(values), Datum::Text(text)) => values
             .binary_search_by(|value| match value {
-                Value::Text(item) => (**item).cmp(text),
+                Value::Text(item) => item.as_str().cmp(text),
                 _ => Ordering::Less, // text is the last kind of scalar in the order of values
             })
             .is_ok(),

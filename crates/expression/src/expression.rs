@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::hash::{Hash, Hasher};
 
+use smol_str::SmolStr;
+
 use crate::clock::ClockName;
 use crate::parse;
 use crate::reads::Reads;
@@ -255,7 +257,7 @@ pub(crate) struct Reference {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Step {
-    Key(Arc<str>),
+    Key(SmolStr),
     Index(u32),
 }
 
@@ -286,7 +288,7 @@ pub(crate) enum Name {
 impl Reference {
     pub(crate) fn new(steps: Vec<Step>) -> Reference {
         let Some(Step::Key(first)) = steps.first() else { unreachable!("a path begins with a name") };
-        let prefix = match &**first {
+        let prefix = match first.as_str() {
             "task" => Prefix::Task,
             "worker" => Prefix::Worker,
             "workers" => Prefix::Workers,
@@ -314,14 +316,14 @@ impl Reference {
 
 fn worker_name(steps: &[Step]) -> Name {
     match steps {
-        [Step::Key(key)] => match &**key {
+        [Step::Key(key)] => match key.as_str() {
             "sid" => Name::Builtin(Builtin::Sid),
             "friendly_name" => Name::Builtin(Builtin::FriendlyName),
             "activity_name" => Name::Builtin(Builtin::ActivityName),
             "activity_sid" => Name::Builtin(Builtin::ActivitySid),
             _ => Name::Attribute,
         },
-        [Step::Key(channel), Step::Key(_), Step::Key(counter)] if &**channel == "channel" => match &**counter {
+        [Step::Key(channel), Step::Key(_), Step::Key(counter)] if channel == "channel" => match counter.as_str() {
             "configured_capacity" => Name::Channel(Counter::ConfiguredCapacity),
             "assigned_tasks" => Name::Channel(Counter::AssignedTasks),
             "available_capacity_percentage" => Name::Channel(Counter::AvailableCapacityPercentage),
@@ -333,7 +335,7 @@ fn worker_name(steps: &[Step]) -> Name {
 
 fn workers_name(steps: &[Step]) -> Name {
     match steps {
-        [Step::Key(key)] => match &**key {
+        [Step::Key(key)] => match key.as_str() {
             "available" => Name::WorkersAvailable,
             "unavailable" => Name::WorkersUnavailable,
             sid if sid.starts_with("WA") => Name::WorkersActivity,
@@ -345,7 +347,7 @@ fn workers_name(steps: &[Step]) -> Name {
 
 fn clock_name(steps: &[Step]) -> Name {
     match steps {
-        [Step::Key(key)] => match &**key {
+        [Step::Key(key)] => match key.as_str() {
             "currentTime" => Name::Clock(ClockName::CurrentTime),
             "currentHour" => Name::Clock(ClockName::CurrentHour),
             "currentMin" => Name::Clock(ClockName::CurrentMin),

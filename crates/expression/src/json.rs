@@ -5,12 +5,12 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::Cell;
 use core::fmt::{self, Write};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use smol_str::SmolStr;
 
 use crate::limits::JSON_DEPTH_MAX;
 use crate::number::Number;
@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for Level<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
-        let mut pairs: Vec<(Arc<str>, Value)> = Vec::new();
+        let mut pairs: Vec<(SmolStr, Value)> = Vec::new();
         while let Some(key) = members.next_key::<Cow<'de, str>>()? {
             pairs.push((key.into(), members.next_value_seed(inner)?));
         }

@@ -47,7 +47,7 @@ impl Reads {
     fn add_worker(&mut self, reference: &Reference, steps: &[Step]) {
         match steps.first() {
             Some(Step::Key(key)) => {
-                self.worker_attributes.insert(Arc::clone(key));
+                self.worker_attributes.insert(Arc::from(key.as_str()));
             }
             Some(Step::Index(_)) | None => self.worker_object = true,
         }
@@ -55,7 +55,7 @@ impl Reads {
             (Name::Builtin(Builtin::Sid | Builtin::FriendlyName), _) => self.identity = true,
             (Name::Builtin(Builtin::ActivityName | Builtin::ActivitySid), _) => self.activity = true,
             (Name::Channel(_), Some(Step::Key(unique_name))) => {
-                self.channels.insert(Arc::clone(unique_name));
+                self.channels.insert(Arc::from(unique_name.as_str()));
             }
             _ => {}
         }

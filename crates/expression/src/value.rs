@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use smol_str::SmolStr;
+
 use crate::json::{self, JsonError};
 use crate::number::Number;
 
@@ -20,8 +22,8 @@ pub enum Value {
     Bool(bool),
     /// A number.
     Number(Number),
-    /// A string.
-    Text(Arc<str>),
+    /// A string; a short one, as most keys and values of attributes are, stands here and not behind a pointer.
+    Text(SmolStr),
     /// An array.
     Array(Arc<[Value]>),
     /// An object.
@@ -127,18 +129,24 @@ impl fmt::Display for Value {
 
 /// The members of a JSON object, in the order of their keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Object(Arc<[(Arc<str>, Value)]>);
+pub struct Object(Arc<[(SmolStr, Value)]>);
+
+/// Up to so many members are looked at one by one: keys mostly differ in length, which is cheaper to see than their order.
+const SCANNED_MAX: usize = 16;
 
 impl Object {
     /// The value under `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        let index = self.0.binary_search_by(|(name, _)| (**name).cmp(key)).ok()?;
+        if self.0.len() <= SCANNED_MAX {
+            return self.0.iter().find(|(name, _)| name.as_str() == key).map(|(_, value)| value);
+        }
+        let index = self.0.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
         Some(&self.0[index].1)
     }
 
     /// The members, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (&**key, value))
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// The number of members.
@@ -153,9 +161,9 @@ impl Object {
 }
 
 /// Of members with the same key the last wins.
-impl FromIterator<(Arc<str>, Value)> for Object {
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, Value)>>(members: I) -> Object {
-        let mut members: Vec<(Arc<str>, Value)> = members.into_iter().collect();
+impl FromIterator<(SmolStr, Value)> for Object {
+    fn from_iter<I: IntoIterator<Item = (SmolStr, Value)>>(members: I) -> Object {
+        let mut members: Vec<(SmolStr, Value)> = members.into_iter().collect();
         members.sort_by(|left, right| left.0.cmp(&right.0)); // stable: of equal keys the last given stays last
         members.dedup_by(|later, earlier| {
             let same = later.0 == earlier.0;

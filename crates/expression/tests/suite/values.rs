@@ -61,6 +61,19 @@ fn values_are_reached_by_key_and_index() {
 }
 
 #[test]
+fn members_are_found_in_objects_of_any_size() {
+    for size in 0..40_i64 {
+        let members: Vec<String> = (0..size).map(|number| format!("\"key {number}\": {number}")).collect();
+        let value = json(&format!("{{{}}}", members.join(",")));
+        for number in 0..size {
+            assert_eq!(value.member(&format!("key {number}")), &Value::from(number));
+        }
+        assert!(value.member("key").is_null());
+        assert!(value.member("key 40").is_null());
+    }
+}
+
+#[test]
 fn attributes_keep_their_text() {
     let text = " {\"b\" : 1,\n\"a\":2.50}\n";
     let attributes = Attributes::parse(text).unwrap();
