@@ -40,6 +40,15 @@ pub enum AttributesError {
     TooDeep,
 }
 
+/// The same document to the byte; whether two say the same is [`Attributes::same_json`].
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Attributes) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Attributes {}
+
 impl Attributes {
     /// Reads an attributes document.
     ///

@@ -3,6 +3,7 @@
 #[path = "../../../../fuzz/checks/parse.rs"]
 mod check;
 mod corpus;
+mod document;
 mod fixtures;
 mod generators;
 mod known_worker;
