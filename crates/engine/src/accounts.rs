@@ -55,12 +55,35 @@ pub struct KeyRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountEvent {
     /// A new account, or a new token or name for one that exists.
-    AccountStored { at: Timestamp, sid: Sid<Account>, friendly_name: Arc<str>, auth_token: Arc<str>, status: AccountStatus },
-    KeyCreated { at: Timestamp, sid: Sid<ApiKey>, account: Sid<Account>, friendly_name: Arc<str>, secret: Arc<str> },
-    KeyRenamed { at: Timestamp, sid: Sid<ApiKey>, friendly_name: Arc<str> },
-    KeyDeleted { sid: Sid<ApiKey> },
-    WorkspaceAdded { sid: Sid<Workspace>, account: Sid<Account> },
-    WorkspaceRemoved { sid: Sid<Workspace> },
+    AccountStored {
+        at: Timestamp,
+        sid: Sid<Account>,
+        friendly_name: Arc<str>,
+        auth_token: Arc<str>,
+        status: AccountStatus,
+    },
+    KeyCreated {
+        at: Timestamp,
+        sid: Sid<ApiKey>,
+        account: Sid<Account>,
+        friendly_name: Arc<str>,
+        secret: Arc<str>,
+    },
+    KeyRenamed {
+        at: Timestamp,
+        sid: Sid<ApiKey>,
+        friendly_name: Arc<str>,
+    },
+    KeyDeleted {
+        sid: Sid<ApiKey>,
+    },
+    WorkspaceAdded {
+        sid: Sid<Workspace>,
+        account: Sid<Account>,
+    },
+    WorkspaceRemoved {
+        sid: Sid<Workspace>,
+    },
 }
 
 impl Accounts {

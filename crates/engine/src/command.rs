@@ -16,15 +16,39 @@ use crate::values::{Ordering, Priority, Tasking, Timestamp, TransferMode};
 pub enum Command {
     UpdateWorkspace(UpdateWorkspace),
     DeleteWorkspace,
-    CreateActivity { friendly_name: Arc<str>, available: bool },
-    UpdateActivity { id: Id<Activity>, friendly_name: Option<Arc<str>> },
-    DeleteActivity { id: Id<Activity> },
-    CreateTaskChannel { friendly_name: Arc<str>, unique_name: Arc<str>, optimized_routing: bool },
-    UpdateTaskChannel { id: Id<TaskChannel>, friendly_name: Option<Arc<str>>, optimized_routing: Option<bool> },
-    DeleteTaskChannel { id: Id<TaskChannel> },
-    CreateWorker { friendly_name: Arc<str>, attributes: Attributes, activity: Option<Sid<Activity>> },
+    CreateActivity {
+        friendly_name: Arc<str>,
+        available: bool,
+    },
+    UpdateActivity {
+        id: Id<Activity>,
+        friendly_name: Option<Arc<str>>,
+    },
+    DeleteActivity {
+        id: Id<Activity>,
+    },
+    CreateTaskChannel {
+        friendly_name: Arc<str>,
+        unique_name: Arc<str>,
+        optimized_routing: bool,
+    },
+    UpdateTaskChannel {
+        id: Id<TaskChannel>,
+        friendly_name: Option<Arc<str>>,
+        optimized_routing: Option<bool>,
+    },
+    DeleteTaskChannel {
+        id: Id<TaskChannel>,
+    },
+    CreateWorker {
+        friendly_name: Arc<str>,
+        attributes: Attributes,
+        activity: Option<Sid<Activity>>,
+    },
     UpdateWorker(UpdateWorker),
-    DeleteWorker { id: Id<Worker> },
+    DeleteWorker {
+        id: Id<Worker>,
+    },
     UpdateWorkerChannel {
         worker: Id<Worker>,
         task_channel: Id<TaskChannel>,
@@ -33,33 +57,68 @@ pub enum Command {
     },
     CreateTaskQueue(CreateTaskQueue),
     UpdateTaskQueue(UpdateTaskQueue),
-    DeleteTaskQueue { id: Id<TaskQueue> },
+    DeleteTaskQueue {
+        id: Id<TaskQueue>,
+    },
     CreateWorkflow(CreateWorkflow),
     UpdateWorkflow(UpdateWorkflow),
-    DeleteWorkflow { id: Id<Workflow> },
+    DeleteWorkflow {
+        id: Id<Workflow>,
+    },
     CreateTask(CreateTask),
     UpdateTask(UpdateTask),
-    DeleteTask { id: Id<Task> },
-    AcceptReservation { id: Id<Reservation> },
+    DeleteTask {
+        id: Id<Task>,
+    },
+    AcceptReservation {
+        id: Id<Reservation>,
+    },
     /// `activity`: where the Worker goes.
-    RejectReservation { id: Id<Reservation>, activity: Option<Sid<Activity>> },
-    WrapReservation { id: Id<Reservation> },
-    CompleteReservation { id: Id<Reservation> },
+    RejectReservation {
+        id: Id<Reservation>,
+        activity: Option<Sid<Activity>>,
+    },
+    WrapReservation {
+        id: Id<Reservation>,
+    },
+    CompleteReservation {
+        id: Id<Reservation>,
+    },
     /// Channel set-up for an instruction begins: the reservation is on hold until its outcome.
-    BeginSetup { reservation: Id<Reservation>, instruction: Instruction },
-    EndSetup { reservation: Id<Reservation>, outcome: SetupOutcome },
+    BeginSetup {
+        reservation: Id<Reservation>,
+        instruction: Instruction,
+    },
+    EndSetup {
+        reservation: Id<Reservation>,
+        outcome: SetupOutcome,
+    },
     /// The Worker's voice leg ended; in either mode it may move the Worker.
-    EndLeg { reservation: Id<Reservation>, activity: Option<Sid<Activity>> },
+    EndLeg {
+        reservation: Id<Reservation>,
+        activity: Option<Sid<Activity>>,
+    },
     /// May this reservation be supervised? Changes nothing.
-    Supervise { reservation: Id<Reservation> },
+    Supervise {
+        reservation: Id<Reservation>,
+    },
     /// The assignment callback was answered: the row of failures ends.
-    AnswerCallback { reservation: Id<Reservation> },
+    AnswerCallback {
+        reservation: Id<Reservation>,
+    },
     /// The assignment callback and its fallback failed: the offer is withdrawn and the Task held off.
-    FailCallback { reservation: Id<Reservation> },
+    FailCallback {
+        reservation: Id<Reservation>,
+    },
     /// The server itself writes Task attributes (`worker_call_sid`, `conference`).
-    WriteTaskAttributes { id: Id<Task>, attributes: Attributes },
+    WriteTaskAttributes {
+        id: Id<Task>,
+        attributes: Attributes,
+    },
     InitiateTransfer(InitiateTransfer),
-    CancelTransfer { id: Id<Transfer> },
+    CancelTransfer {
+        id: Id<Transfer>,
+    },
 }
 
 /// Brings a Workspace into being, with what its template provides. The only command that has no state to run on.

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use pointsman_expression::{Expression, JsonError, KnownWorker, KnownWorkerError, Number, OrderBy, SyntaxError, Value};
+use pointsman_expression::{Expression, JsonError, KnownWorker, OrderBy, SyntaxError, Value};
 
 use crate::ids::Id;
 use crate::limits::{CONFIGURATION_BYTES_MAX, PRIORITY_MAX, STEP_TIMEOUT_SECONDS_MAX};
@@ -82,10 +82,13 @@ pub enum Problem {
     NoRules,
     Missing,
     UnknownTaskQueue(String),
-    NotAnInteger { from: u32, to: u32 },
+    NotAnInteger {
+        from: u32,
+        to: u32,
+    },
     Expression(SyntaxError),
     OrderBy(SyntaxError),
-    KnownWorker(KnownWorkerError),
+    KnownWorker(SyntaxError),
     TwoKnownWorkers,
 }
 
@@ -108,7 +111,7 @@ impl Configuration {
             return Err(whole(Problem::Expected("an object")));
         }
         // A document without the wrapper is read as its content.
-        let rules = document.get("task_routing").unwrap_or(&document);
+        let rules = document.as_object().and_then(|members| members.get("task_routing")).unwrap_or(&document);
         if !matches!(rules, Value::Object(_)) {
             return Err(ConfigurationError {
                 path: "task_routing".to_string(),
@@ -148,7 +151,7 @@ struct Reader<'a> {
 
 /// A member that is there and not null.
 fn present<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    object.get(name).filter(|value| !matches!(value, Value::Null))
+    Some(object.member(name)).filter(|value| !value.is_null())
 }
 
 fn error<T>(path: String, problem: Problem) -> Result<T, ConfigurationError> {
@@ -167,17 +170,18 @@ fn text<'a>(object: &'a Value, path: &str, name: &str) -> Result<Option<&'a str>
 
 /// The name of a filter or target, under either spelling. Anything but text is ignored, as unknown members are.
 fn friendly_name(object: &Value, name: &str) -> Option<Arc<str>> {
-    [name, "friendly_name"].into_iter().find_map(|name| match object.get(name) {
-        Some(Value::Text(text)) if !text.is_empty() => Some(Arc::from(&**text)),
-        _ => None,
-    })
+    [name, "friendly_name"]
+        .into_iter()
+        .find_map(|name| object.member(name).as_text())
+        .filter(|name| !name.is_empty())
+        .map(Arc::from)
 }
 
 /// An integer or a string of digits.
 fn integer(object: &Value, path: &str, name: &str, from: u32, to: u32) -> Result<Option<u32>, ConfigurationError> {
     let parsed = match present(object, name) {
         None => return Ok(None),
-        Some(Value::Number(Number::Integer(number))) => u32::try_from(*number).ok(),
+        Some(Value::Number(number)) => number.as_i64().and_then(|number| u32::try_from(number).ok()),
         Some(Value::Text(text)) if text.is_empty() => return Ok(None),
         Some(Value::Text(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
         Some(_) => None,

@@ -12,22 +12,38 @@ use crate::state::{
     Activity, Place, Reservation, RestartCause, RoutingTarget, Task, TaskChannel, TaskQueue, TaskQueueDefinition,
     Transfer, TransferTarget, Worker, WorkerChannel, Workflow, WorkflowDefinition, Workspace, WorkspaceSettings,
 };
-use crate::values::{
-    Priority, ReservationStatus, TaskStatus, Timestamp, TransferMode, TransferStatus, Version,
-};
+use crate::values::{Priority, ReservationStatus, TaskStatus, Timestamp, TransferMode, TransferStatus, Version};
 
 /// One fact about one Workspace. The instant of an event is that of the last [`Event::TimeAdvanced`] before it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    TimeAdvanced { at: Timestamp },
+    TimeAdvanced {
+        at: Timestamp,
+    },
 
-    WorkspaceCreated { sid: Sid<Workspace>, account: Sid<Account>, seed: [u8; 16], settings: WorkspaceSettings },
-    WorkspaceUpdated { settings: WorkspaceSettings },
+    WorkspaceCreated {
+        sid: Sid<Workspace>,
+        account: Sid<Account>,
+        seed: [u8; 16],
+        settings: WorkspaceSettings,
+    },
+    WorkspaceUpdated {
+        settings: WorkspaceSettings,
+    },
     WorkspaceDeleted,
 
-    ActivityCreated { id: Id<Activity>, friendly_name: Arc<str>, available: bool },
-    ActivityRenamed { id: Id<Activity>, friendly_name: Arc<str> },
-    ActivityDeleted { id: Id<Activity> },
+    ActivityCreated {
+        id: Id<Activity>,
+        friendly_name: Arc<str>,
+        available: bool,
+    },
+    ActivityRenamed {
+        id: Id<Activity>,
+        friendly_name: Arc<str>,
+    },
+    ActivityDeleted {
+        id: Id<Activity>,
+    },
 
     TaskChannelCreated {
         id: Id<TaskChannel>,
@@ -36,14 +52,34 @@ pub enum Event {
         optimized_routing: bool,
         built_in: bool,
     },
-    TaskChannelUpdated { id: Id<TaskChannel>, friendly_name: Arc<str>, optimized_routing: bool },
-    TaskChannelDeleted { id: Id<TaskChannel> },
+    TaskChannelUpdated {
+        id: Id<TaskChannel>,
+        friendly_name: Arc<str>,
+        optimized_routing: bool,
+    },
+    TaskChannelDeleted {
+        id: Id<TaskChannel>,
+    },
 
-    WorkerCreated { id: Id<Worker>, friendly_name: Arc<str>, attributes: Attributes, activity: Id<Activity> },
+    WorkerCreated {
+        id: Id<Worker>,
+        friendly_name: Arc<str>,
+        attributes: Attributes,
+        activity: Id<Activity>,
+    },
     /// A Worker got its channel, because one of the two was created.
-    WorkerChannelAdded { worker: Id<Worker>, task_channel: Id<TaskChannel>, id: Id<WorkerChannel> },
+    WorkerChannelAdded {
+        worker: Id<Worker>,
+        task_channel: Id<TaskChannel>,
+        id: Id<WorkerChannel>,
+    },
     /// Name or attributes changed.
-    WorkerUpdated { id: Id<Worker>, friendly_name: Arc<str>, attributes: Attributes, version: Version },
+    WorkerUpdated {
+        id: Id<Worker>,
+        friendly_name: Arc<str>,
+        attributes: Attributes,
+        version: Version,
+    },
     /// `reservation`: the one that made the engine move the Worker (single-tasking).
     WorkerActivityChanged {
         id: Id<Worker>,
@@ -58,16 +94,34 @@ pub enum Event {
         available: bool,
         worker_version: Version,
     },
-    WorkerDeleted { id: Id<Worker> },
+    WorkerDeleted {
+        id: Id<Worker>,
+    },
 
-    TaskQueueCreated { id: Id<TaskQueue>, definition: TaskQueueDefinition },
-    TaskQueueUpdated { id: Id<TaskQueue>, definition: TaskQueueDefinition },
-    TaskQueueDeleted { id: Id<TaskQueue> },
+    TaskQueueCreated {
+        id: Id<TaskQueue>,
+        definition: TaskQueueDefinition,
+    },
+    TaskQueueUpdated {
+        id: Id<TaskQueue>,
+        definition: TaskQueueDefinition,
+    },
+    TaskQueueDeleted {
+        id: Id<TaskQueue>,
+    },
 
-    WorkflowCreated { id: Id<Workflow>, definition: WorkflowDefinition },
+    WorkflowCreated {
+        id: Id<Workflow>,
+        definition: WorkflowDefinition,
+    },
     /// A different text is a new version of the configuration.
-    WorkflowUpdated { id: Id<Workflow>, definition: WorkflowDefinition },
-    WorkflowDeleted { id: Id<Workflow> },
+    WorkflowUpdated {
+        id: Id<Workflow>,
+        definition: WorkflowDefinition,
+    },
+    WorkflowDeleted {
+        id: Id<Workflow>,
+    },
 
     TaskCreated {
         id: Id<Task>,
@@ -103,13 +157,29 @@ pub enum Event {
         version: Version,
     },
     /// A move to reserved counts as an assignment, the first to assigned starts the assigned limit.
-    TaskStatusChanged { id: Id<Task>, status: TaskStatus, reason: Option<Arc<str>>, version: Version },
+    TaskStatusChanged {
+        id: Id<Task>,
+        status: TaskStatus,
+        reason: Option<Arc<str>>,
+        version: Version,
+    },
     /// It follows the present version of its Workflow's configuration.
-    TaskConfigurationChanged { id: Id<Task> },
-    TaskRestartChanged { id: Id<Task>, restart: Option<RestartCause> },
-    TaskHoldOffChanged { id: Id<Task>, failures: u32, until: Option<Timestamp> },
+    TaskConfigurationChanged {
+        id: Id<Task>,
+    },
+    TaskRestartChanged {
+        id: Id<Task>,
+        restart: Option<RestartCause>,
+    },
+    TaskHoldOffChanged {
+        id: Id<Task>,
+        failures: u32,
+        until: Option<Timestamp>,
+    },
     /// The Task and its reservations are gone.
-    TaskRemoved { id: Id<Task> },
+    TaskRemoved {
+        id: Id<Task>,
+    },
 
     ReservationCreated {
         id: Id<Reservation>,
@@ -126,7 +196,10 @@ pub enum Event {
         version: Version,
     },
     /// Channel set-up began (`until` is when it is given up), or ended without an outcome.
-    ReservationHoldChanged { id: Id<Reservation>, until: Option<Timestamp> },
+    ReservationHoldChanged {
+        id: Id<Reservation>,
+        until: Option<Timestamp>,
+    },
 
     TransferInitiated {
         id: Id<Transfer>,
@@ -136,5 +209,10 @@ pub enum Event {
         mode: TransferMode,
         version: Version,
     },
-    TransferChanged { id: Id<Transfer>, status: TransferStatus, failed_reason: Option<Arc<str>>, version: Version },
+    TransferChanged {
+        id: Id<Transfer>,
+        status: TransferStatus,
+        failed_reason: Option<Arc<str>>,
+        version: Version,
+    },
 }

@@ -195,7 +195,13 @@ mod tests {
 
     #[test]
     fn a_sid_of_wrong_prefix_length_or_digits_is_refused() {
-        for text in ["", "AC", "SKabcdef0123456789abcdef0123456789", "ACabcdef0123456789abcdef012345678", "ACgbcdef0123456789abcdef0123456789"] {
+        for text in [
+            "",
+            "AC",
+            "SKabcdef0123456789abcdef0123456789",
+            "ACabcdef0123456789abcdef012345678",
+            "ACgbcdef0123456789abcdef0123456789",
+        ] {
             assert_eq!(Sid::<Account>::parse(text), None, "{text}");
         }
     }

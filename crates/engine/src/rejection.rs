@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use crate::configuration::ConfigurationError;
 use crate::ids::{Id, Sid};
-use crate::state::{Activity, TaskChannel, TaskQueue, Task, Transfer, Worker, Workflow};
+use crate::state::{Activity, Task, TaskChannel, TaskQueue, Transfer, Worker, Workflow};
 use crate::values::{ReservationStatus, TransferStatus};
 
 /// A command was refused; nothing changed.
@@ -14,15 +14,23 @@ pub enum Rejection {
     /// A parameter names an object that this Workspace does not have.
     Unknown(Reference),
     /// Another object has the name.
-    NameTaken { kind: ObjectKind, name: Arc<str> },
+    NameTaken {
+        kind: ObjectKind,
+        name: Arc<str>,
+    },
     /// Creating one more would exceed a limit.
-    LimitReached { kind: ObjectKind, limit: u32 },
+    LimitReached {
+        kind: ObjectKind,
+        limit: u32,
+    },
     /// An object cannot be deleted; says why.
     InUse(InUse),
     /// Multitask to single-task is not allowed here.
     CannotBecomeSingleTasking,
     /// A single-task queue needs both Activities and there is none of the usual name.
-    ActivityRequired { parameter: ActivityRole },
+    ActivityRequired {
+        parameter: ActivityRole,
+    },
     RejectPendingWhileAvailable,
     ConfigurationInvalid(ConfigurationError),
     WorkflowRequired,
@@ -34,22 +42,37 @@ pub enum Rejection {
     TaskNotCompletable,
     TaskNotWrappable,
     SingleTasking,
-    TaskChannelOfFinishedTask { status: &'static str },
+    TaskChannelOfFinishedTask {
+        status: &'static str,
+    },
     /// The reservation is in a status that does not allow the change.
-    ReservationInStatus { status: ReservationStatus, requested: ReservationStatus },
+    ReservationInStatus {
+        status: ReservationStatus,
+        requested: ReservationStatus,
+    },
     ReservationOnHold,
     /// An instruction needs a pending reservation.
-    InstructionNotPending { instruction: Instruction },
+    InstructionNotPending {
+        instruction: Instruction,
+    },
     InstructionDuringTransfer,
     SuperviseNotAccepted,
-    TransferRefused { reason: TransferRefusal },
-    TransferNotInitiated { transfer: Sid<Transfer>, status: TransferStatus },
+    TransferRefused {
+        reason: TransferRefusal,
+    },
+    TransferNotInitiated {
+        transfer: Sid<Transfer>,
+        status: TransferStatus,
+    },
 }
 
 /// A named object that does not exist, by the role in which it was named.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reference {
-    Activity { role: ActivityRole, sid: Sid<Activity> },
+    Activity {
+        role: ActivityRole,
+        sid: Sid<Activity>,
+    },
     Workflow(Sid<Workflow>),
     TaskQueue(Sid<TaskQueue>),
     RoutingTarget(String),

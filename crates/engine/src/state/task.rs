@@ -51,8 +51,8 @@ pub struct Task {
     pub finished: Option<Timestamp>,
     /// All its reservations, in creation order.
     pub reservations: Vec<Id<Reservation>>,
-    /// The transfer under way or, once one has ended, the last one.
-    pub transfer: Option<Id<Transfer>>,
+    /// All its transfers, in creation order; only the last one can be under way.
+    pub transfers: Vec<Id<Transfer>>,
 }
 
 /// `routing_target` of a directly routed Task.

@@ -1,0 +1,78 @@
+//! Instructions that wait for telephony: the reservation is on hold meanwhile. Reference: routing, section 5;
+//! events-and-callbacks, sections 11.5 and 11.6.
+
+use super::reservation::{accept_offer, complete_held, publish_moves, withdraw, wrap_accepted};
+use crate::command::{Reply, SetupOutcome};
+use crate::event::Event;
+use crate::ids::{Id, Sid};
+use crate::limits::ON_HOLD;
+use crate::rejection::{Instruction, Rejection};
+use crate::state::{Activity, Reservation};
+use crate::turn::Turn;
+use crate::values::ReservationStatus;
+
+pub(super) fn begin(turn: &mut Turn<'_>, id: Id<Reservation>, instruction: Instruction) -> Result<Reply, Rejection> {
+    let state = turn.state();
+    let reservation = state.the_reservation(id);
+    if reservation.status != ReservationStatus::Pending {
+        return Err(Rejection::InstructionNotPending { instruction });
+    }
+    if reservation.is_on_hold() {
+        return Err(Rejection::ReservationOnHold);
+    }
+    if instruction != Instruction::Conference && state.open_transfer(state.the_task(reservation.task)).is_some() {
+        return Err(Rejection::InstructionDuringTransfer);
+    }
+    let until = Some(state.now().plus(ON_HOLD));
+    turn.emit(Event::ReservationHoldChanged { id, until });
+    Ok(Reply::Reservation(id))
+}
+
+/// The set-up ended. Too late an outcome changes nothing.
+pub(super) fn end(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: SetupOutcome) -> Result<Reply, Rejection> {
+    let reservation = turn.state().the_reservation(id);
+    if reservation.status == ReservationStatus::Pending && reservation.is_on_hold() {
+        match outcome {
+            SetupOutcome::Accepted => accept_offer(turn, id),
+            SetupOutcome::Failed { reason_code } => withdraw(turn, id, reason_code),
+        }
+    }
+    Ok(Reply::Reservation(id))
+}
+
+/// The Worker's leg ended: after-call work, or in a single-tasking Workspace the end of the Task.
+pub(super) fn end_leg(
+    turn: &mut Turn<'_>,
+    id: Id<Reservation>,
+    activity: Option<Sid<Activity>>,
+) -> Result<Reply, Rejection> {
+    let state = turn.state();
+    let reservation = state.the_reservation(id);
+    let worker = reservation.worker;
+    let activity = activity.and_then(|sid| state.find_activity(sid)).map(|activity| activity.id);
+    if reservation.status == ReservationStatus::Accepted {
+        if state.is_multitask() {
+            wrap_accepted(turn, id);
+        } else {
+            complete_held(turn, id);
+        }
+        if let Some(activity) = activity.filter(|_| turn.state().workers.live(worker).is_some()) {
+            let moved = turn.move_worker(worker, activity, None).map(|left| (worker, left));
+            publish_moves(turn, moved);
+        }
+    }
+    Ok(Reply::Reservation(id))
+}
+
+pub(super) fn supervise(turn: &mut Turn<'_>, id: Id<Reservation>) -> Result<Reply, Rejection> {
+    match turn.state().the_reservation(id).status {
+        ReservationStatus::Accepted => Ok(Reply::Reservation(id)),
+        ReservationStatus::Pending
+        | ReservationStatus::Rejected
+        | ReservationStatus::Timeout
+        | ReservationStatus::Canceled
+        | ReservationStatus::Rescinded
+        | ReservationStatus::Wrapping
+        | ReservationStatus::Completed => Err(Rejection::SuperviseNotAccepted),
+    }
+}

@@ -1,0 +1,61 @@
+//! Relations between entities that hold after every turn.
+
+use super::State;
+use crate::values::{ReservationStatus, TaskStatus};
+
+impl State {
+    /// Panics unless every relation holds. Cost: O(everything).
+    pub fn check_invariants(&self) {
+        for task in self.tasks() {
+            let active: alloc::vec::Vec<_> = self.active_reservations(task).collect();
+            let accepted =
+                active.iter().filter(|reservation| reservation.status == ReservationStatus::Accepted).count();
+            let pending = active.iter().filter(|reservation| reservation.status == ReservationStatus::Pending).count();
+            let transferring = self.open_transfer(task).is_some();
+            match task.status {
+                TaskStatus::Reserved => assert!(pending > 0, "{}: reserved without an offer", task.sid),
+                TaskStatus::Pending => assert_eq!(pending, 0, "{}: pending with an offer", task.sid),
+                TaskStatus::Assigned => {
+                    assert_eq!(pending, 0, "{}: assigned with an offer", task.sid);
+                    assert!(accepted > 0, "{}: assigned to nobody", task.sid);
+                }
+                TaskStatus::Wrapping => {
+                    assert_eq!((pending, accepted), (0, 0), "{}: wrapping", task.sid);
+                    assert!(!active.is_empty(), "{}: wrapping by nobody", task.sid);
+                }
+                TaskStatus::Completed | TaskStatus::Canceled => {
+                    assert!(active.is_empty(), "{}: over, but somebody holds it", task.sid);
+                    assert!(task.finished.is_some(), "{}: over, but not since when", task.sid);
+                }
+            }
+            if transferring {
+                assert!(task.status.is_waiting(), "{}: under transfer", task.sid);
+            } else if task.status.is_waiting() {
+                assert_eq!(accepted, 0, "{}: waits though somebody holds it", task.sid);
+            }
+            assert!(task.status != TaskStatus::Pending || task.is_placed(), "{}: pending, but waits nowhere", task.sid);
+        }
+        for worker in self.workers() {
+            assert_eq!(worker.channels.len(), self.task_channels.len(), "{}: channels", worker.sid);
+            for channel in &worker.channels {
+                let count = |status| {
+                    let of = |id: &&crate::ids::Id<super::Reservation>| {
+                        let reservation = self.the_reservation(**id);
+                        reservation.status == status
+                            && self.the_task(reservation.task).task_channel == channel.task_channel
+                    };
+                    worker.reservations.iter().filter(of).count() as u32
+                };
+                assert_eq!(channel.pending, count(ReservationStatus::Pending), "{}: pending load", worker.sid);
+                assert_eq!(channel.accepted, count(ReservationStatus::Accepted), "{}: accepted load", worker.sid);
+                assert_eq!(channel.wrapping, count(ReservationStatus::Wrapping), "{}: wrapping load", worker.sid);
+            }
+            let active = worker.reservations.iter().filter(|id| self.the_reservation(**id).status.is_active());
+            assert!(active.eq(worker.active.iter()), "{}: active reservations", worker.sid);
+        }
+        for reservation in self.reservations() {
+            assert!(self.tasks.live(reservation.task).is_some(), "{}: its Task is gone", reservation.sid);
+            assert!(self.worker(reservation.worker).is_some(), "{}: its Worker is unknown", reservation.sid);
+        }
+    }
+}
