@@ -23,9 +23,28 @@ pub(crate) fn specialize(node: &Node, task: &Value) -> Node {
     })
 }
 
-/// Normalizes without knowing any reference.
-pub(crate) fn fold(node: &Node) -> Node {
-    reduce(node, &|_| None)
+/// The outcome, if it is the same whatever the references stand for.
+pub(crate) fn constant(node: &Node) -> Option<bool> {
+    match node {
+        Node::Constant(outcome) => Some(*outcome),
+        Node::Compare(Comparison { left, operator, right, span: _ }) => decided(left, *operator, right),
+        Node::Not(inner) => constant(inner).map(|outcome| !outcome),
+        Node::All(members) => constant_of_members(members, true),
+        Node::Any(members) => constant_of_members(members, false),
+    }
+}
+
+/// `neutral`: see [`reduce_members`].
+fn constant_of_members(members: &[Node], neutral: bool) -> Option<bool> {
+    let mut outcome = Some(neutral);
+    for member in members {
+        match constant(member) {
+            Some(member) if member == neutral => {}
+            Some(member) => return Some(member),
+            None => outcome = None,
+        }
+    }
+    outcome
 }
 
 /// Tells what a reference stands for, if that is known.
@@ -119,51 +138,54 @@ fn oriented(left: Operand, operator: Operator, right: Operand) -> (Operand, Oper
     if is_mirrored { (right, mirrored, left) } else { (left, operator, right) }
 }
 
-/// Decides a comparison by what is known of it, or leaves it in its simplest form.
-fn simplified(comparison: Comparison) -> Node {
-    let Comparison { left, operator, right, span } = &comparison;
+/// The outcome of a comparison, if what is known of its operands settles it.
+fn decided(left: &Operand, operator: Operator, right: &Operand) -> Option<bool> {
     if let (Some(left), Some(right)) = (known_datum(left), known_datum(right)) {
-        return Node::Constant(compare(left, *operator, right));
+        return Some(compare(left, operator, right));
     }
     match operator {
-        Operator::Equal if is_compound(left) || is_compound(right) => Node::Constant(false),
-        Operator::NotEqual if is_compound(left) => simplified(is_null(right, *span)),
-        Operator::NotEqual if is_compound(right) => simplified(is_null(left, *span)),
-        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual | Operator::Contains
-            if is_wordless(left) || is_wordless(right) =>
-        {
-            Node::Constant(false)
+        Operator::Equal => (is_compound(left) || is_compound(right)).then_some(false),
+        Operator::NotEqual => match (is_compound(left), is_compound(right)) {
+            (true, true) => Some(false),
+            (true, false) => known_datum(right).map(|right| matches!(right, Datum::Null)),
+            (false, true) => known_datum(left).map(|left| matches!(left, Datum::Null)),
+            (false, false) => None,
+        },
+        Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual | Operator::Contains => {
+            (is_wordless(left) || is_wordless(right)).then_some(false)
         }
-        Operator::In | Operator::NotIn if is_compound(left) => Node::Constant(false),
-        Operator::In | Operator::NotIn => simplified_membership(comparison),
-        _ => Node::Compare(comparison),
+        Operator::Has => decided(right, Operator::In, left),
+        Operator::In | Operator::NotIn if is_compound(left) => Some(false),
+        Operator::In | Operator::NotIn => match (left, right) {
+            (_, Operand::Literal(_)) => Some(false),
+            (_, Operand::Set(values)) => (operator == Operator::In && values.is_empty()).then_some(false),
+            (Operand::Literal(left), Operand::List(items)) => {
+                let is_left = |item: &Item| matches!(item, Item::Literal(value) if value == left);
+                items.iter().any(is_left).then_some(operator == Operator::In)
+            }
+            _ => None,
+        },
     }
 }
 
-fn simplified_membership(comparison: Comparison) -> Node {
+/// Decides a comparison, or leaves it in its simplest form.
+fn simplified(comparison: Comparison) -> Node {
     let Comparison { left, operator, right, span } = &comparison;
-    match right {
-        Operand::Literal(_) => Node::Constant(false),
-        Operand::Set(values) => match (operator, &**values) {
-            (Operator::In, []) => Node::Constant(false),
-            (Operator::In, [single]) => Node::Compare(Comparison {
-                left: left.clone(),
-                operator: Operator::Equal,
-                right: Operand::Literal(single.clone()),
-                span: *span,
-            }),
-            _ => Node::Compare(comparison),
-        },
-        Operand::List(items) => {
-            let Operand::Literal(left) = left else { return Node::Compare(comparison) };
-            let is_left = |item: &Item| matches!(item, Item::Literal(value) if value == left);
-            if items.iter().any(is_left) {
-                return Node::Constant(*operator == Operator::In);
-            }
-            let open = items.iter().filter(|item| matches!(item, Item::Reference(_))).cloned().collect();
-            Node::Compare(Comparison { right: Operand::List(open), ..comparison.clone() })
+    if let Some(outcome) = decided(left, *operator, right) {
+        return Node::Constant(outcome);
+    }
+    match (left, operator, right) {
+        (_, Operator::NotEqual, _) if is_compound(left) => Node::Compare(is_null(right, *span)),
+        (_, Operator::NotEqual, _) if is_compound(right) => Node::Compare(is_null(left, *span)),
+        (_, Operator::In, Operand::Set(values)) if values.len() == 1 => {
+            let right = Operand::Literal(values[0].clone());
+            Node::Compare(Comparison { operator: Operator::Equal, right, ..comparison })
         }
-        Operand::Reference(_) => Node::Compare(comparison),
+        (Operand::Literal(_), Operator::In | Operator::NotIn, Operand::List(items)) => {
+            let references = items.iter().filter(|item| matches!(item, Item::Reference(_))).cloned().collect();
+            Node::Compare(Comparison { right: Operand::List(references), ..comparison })
+        }
+        _ => Node::Compare(comparison),
     }
 }
 
