@@ -43,6 +43,7 @@ fn check_expression(expression: &Expression, task: &Value, worker: &Value) {
     }
     let worker = AttributesOnly(worker);
     let whole = expression.eval(&Scope::target(task, &worker, NOW_MS));
+    assert!(!expression.explain(&Scope::target(task, &worker, NOW_MS)).is_empty());
     let rest = expression.specialize(task);
     assert_eq!(rest.eval(&Scope::remainder(&worker, NOW_MS)), whole, "{rest} is left of {printed}");
     assert_eq!(rest.specialize(task), rest);

@@ -48,7 +48,7 @@ impl Comparison {
 }
 
 impl<'a> Datum<'a> {
-    fn of(operand: &'a Operand, scope: &'a Scope<'a>) -> Datum<'a> {
+    pub(crate) fn of(operand: &'a Operand, scope: &'a Scope<'a>) -> Datum<'a> {
         match operand {
             Operand::Literal(value) => value.into(),
             Operand::Reference(reference) => resolve(reference, scope),
@@ -75,7 +75,7 @@ impl<'a> From<&'a Value> for Datum<'a> {
     }
 }
 
-fn resolve<'a>(reference: &'a Reference, scope: &Scope<'a>) -> Datum<'a> {
+pub(crate) fn resolve<'a>(reference: &'a Reference, scope: &Scope<'a>) -> Datum<'a> {
     match scope.place.root(reference.prefix) {
         Root::Null => Datum::Null,
         Root::Task(Segments::All) => walk(scope.task, &reference.steps).into(),
@@ -123,19 +123,17 @@ fn resolve_workers<'a>(reference: &Reference, scope: &Scope<'a>) -> Datum<'a> {
     scope.workers.map_or(Datum::Null, |workers| Datum::Number(workers.count(which).into()))
 }
 
-/// Follows a path into a value; every step that leads nowhere leads to null.
+/// Follows a path into a value; a path that leads nowhere leads to null.
 pub(crate) fn walk<'a>(value: &'a Value, steps: &[Step]) -> &'a Value {
-    let mut value = value;
-    for step in steps {
-        value = match step {
-            Step::Key(key) => value.member(key),
-            Step::Index(index) => value.item(*index),
-        };
-        if value.is_null() {
-            return &NULL;
-        }
-    }
-    value
+    find(value, steps).unwrap_or(&NULL)
+}
+
+/// Follows a path into a value, if it leads anywhere.
+pub(crate) fn find<'a>(value: &'a Value, steps: &[Step]) -> Option<&'a Value> {
+    steps.iter().try_fold(value, |value, step| match step {
+        Step::Key(key) => value.as_object()?.get(key),
+        Step::Index(index) => value.as_array()?.get(*index as usize),
+    })
 }
 
 pub(crate) fn compare(left: Datum<'_>, operator: Operator, right: Datum<'_>) -> bool {
@@ -173,7 +171,7 @@ fn not_equal(left: Datum<'_>, right: Datum<'_>) -> bool {
     }
 }
 
-fn order(left: Datum<'_>, right: Datum<'_>) -> Option<Ordering> {
+pub(crate) fn order(left: Datum<'_>, right: Datum<'_>) -> Option<Ordering> {
     match (left, right) {
         (Datum::Number(left), Datum::Number(right)) => Some(left.cmp(&right)),
         (Datum::Text(left), Datum::Text(right)) => Some(left.cmp(right)),

@@ -12,6 +12,7 @@ use core::hash::{Hash, Hasher};
 use smol_str::SmolStr;
 
 use crate::clock::ClockName;
+use crate::explain::{self, Clause};
 use crate::parse;
 use crate::reads::Reads;
 use crate::scope::{Builtin, Counter, Place, Scope};
@@ -64,6 +65,16 @@ impl Expression {
     /// The outcome, if nothing outside of the expression has a say in it. Cheap; exact for what [`Expression::specialize`] returns.
     pub fn as_constant(&self) -> Option<bool> {
         specialize::constant(&self.root)
+    }
+
+    /// The comparisons that make the outcome in `scope` what it is, in the order of the text.
+    ///
+    /// - Of an `AND` that is false the false members, of an `OR` that is true the true ones, otherwise all.
+    /// - Source: extensions, section 3.4.
+    pub fn explain(&self, scope: &Scope<'_>) -> Vec<Clause> {
+        let mut found = Vec::new();
+        explain::clauses(&self.root, scope, &mut found);
+        found
     }
 
     /// What the outcome at `place` depends on.

@@ -7,7 +7,7 @@
 //! - Values: [`Value`] is what JSON becomes, [`Attributes`] is such a value together with the text it was posted as.
 //! - Evaluation never fails and never allocates: whatever is odd is false.
 //! - [`Expression::specialize`] replaces everything that a task decides by its outcome; what is left is a predicate on workers.
-//! - [`Expression::reads`] tells which changes can alter the outcome.
+//! - [`Expression::reads`] tells which changes can alter the outcome, [`Expression::explain`] which comparisons made it.
 //! - [`OrderBy`] and [`KnownWorker`] are the two small relatives of the language in a workflow's targets.
 //!
 //! Deliberately absent: clocks (time is an argument), input and output, and any knowledge of what a worker or a task is beyond
@@ -23,6 +23,7 @@ pub mod limits;
 mod attributes;
 mod clock;
 mod evaluate;
+mod explain;
 mod expression;
 mod json;
 mod known_worker;
@@ -38,6 +39,7 @@ mod token;
 mod value;
 
 pub use crate::attributes::{Attributes, AttributesError};
+pub use crate::explain::{Clause, ClauseOperand, Hint};
 pub use crate::expression::Expression;
 pub use crate::json::JsonError;
 pub use crate::known_worker::KnownWorker;

@@ -4,6 +4,7 @@
 mod check;
 mod corpus;
 mod document;
+mod explanation;
 mod fixtures;
 mod generators;
 mod known_worker;
