@@ -1,7 +1,7 @@
 """A support centre for an afternoon: forty customers, two languages, five people, one VIP promise.
 
 Everything goes through the official `twilio` library; only the base URL is another one. The clock is Pointsman's own
-extension: with a virtual clock the four minutes of this story take a second or two.
+extension: with a virtual clock the five minutes of this story take a few seconds.
 """
 
 import csv
@@ -290,7 +290,7 @@ class SupportCentre:
         step = data.get("workflow_filter_target_name", "")
         if step == ticket.step:
             return
-        ticket.step, ticket.step_number = step, ticket.step_number + 1
+        ticket.step, ticket.step_number, ticket.missed_by = step, ticket.step_number + 1, ""
         if ticket.step_number > 1:
             self.show(at, ticket, "", f"VIP waited {span(at - ticket.arrives)}: escalated to {step}", style="yellow")
 
@@ -344,7 +344,7 @@ class SupportCentre:
         if ticket.missed_by:
             return f"{ticket.missed_by} did not answer: offered to the next of {ticket.step}"
         if ticket.step_number > 1:
-            return f"VIP waited {span(waited)}: {ticket.step}"
+            return f"VIP waited {span(waited)}: escalated to {ticket.step}"
         if waited < 1:
             return f"at once: idle longest of {ticket.step}"
         overtaken = [
