@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) {
     match OrderBy::parse(source) {
         Ok(order) => {
             assert_eq!(OrderBy::parse(&order.to_string()).as_ref(), Ok(&order));
-            assert_eq!(order.keys(&AttributesOnly(&worker)).0.len(), order.clauses());
+            assert_eq!(order.keys(&AttributesOnly(&worker)).0.len(), order.clauses_count());
         }
         Err(error) => check_error(source, &error),
     }

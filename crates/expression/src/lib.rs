@@ -44,7 +44,7 @@ pub use crate::expression::Expression;
 pub use crate::json::JsonError;
 pub use crate::known_worker::KnownWorker;
 pub use crate::number::Number;
-pub use crate::order_by::{Direction, Key, Keys, OrderBy};
+pub use crate::order_by::{Key, Keys, OrderBy};
 pub use crate::reads::Reads;
 pub use crate::scope::{AttributesOnly, Builtin, Counter, Place, Scope, WorkerView, WorkersCount, WorkersView};
 pub use crate::syntax_error::{Span, SyntaxError};

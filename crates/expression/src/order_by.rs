@@ -32,7 +32,7 @@ struct Clause {
 
 /// Which end comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
+enum Direction {
     /// The least first; the default.
     Ascending,
     /// The greatest first.
@@ -92,7 +92,7 @@ impl OrderBy {
     }
 
     /// The number of clauses.
-    pub fn clauses(&self) -> usize {
+    pub fn clauses_count(&self) -> usize {
         self.clauses.len()
     }
 

@@ -77,5 +77,5 @@ fn channel_counters_are_keys_and_names_spoil_the_order() {
     assert!(keys("worker.channel.chat.assigned_tasks").is_usable());
     assert!(!keys("worker.friendly_name").is_usable());
     assert!(!keys("worker").is_usable());
-    assert_eq!(OrderBy::parse("worker.a, worker.b").unwrap().clauses(), 2);
+    assert_eq!(OrderBy::parse("worker.a, worker.b").unwrap().clauses_count(), 2);
 }
