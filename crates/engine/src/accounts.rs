@@ -1,4 +1,4 @@
-//! Accounts and their API keys: who may call, and which Workspaces are theirs.
+//! Accounts and their API keys: who may call. Which Workspaces are an account's, the Workspaces know.
 //!
 //! A state machine of its own beside the Workspaces, with the same discipline: commands are refused or make events,
 //! and only events change it. Reference: extensions, section 7; rest-contract, section 1.2.
@@ -8,7 +8,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::ids::{Account, ApiKey, Sid};
-use crate::state::Workspace;
 use crate::values::Timestamp;
 
 /// API keys of one account.
@@ -18,7 +17,6 @@ pub const KEYS_MAX: usize = 1_000;
 pub struct Accounts {
     accounts: BTreeMap<Sid<Account>, AccountRecord>,
     keys: BTreeMap<Sid<ApiKey>, KeyRecord>,
-    workspaces: BTreeMap<Sid<Workspace>, Sid<Account>>,
     /// Accounts and keys ever created; the next creation number.
     created: u64,
 }
@@ -106,14 +104,6 @@ impl Accounts {
         keys
     }
 
-    pub fn owner_of(&self, workspace: Sid<Workspace>) -> Option<Sid<Account>> {
-        self.workspaces.get(&workspace).copied()
-    }
-
-    pub fn workspaces(&self) -> impl Iterator<Item = (Sid<Workspace>, Sid<Account>)> {
-        self.workspaces.iter().map(|(workspace, account)| (*workspace, *account))
-    }
-
     /// Folds one event. Never fails: the event was decided on this very state.
     pub fn evolve(&mut self, event: &AccountEvent) {
         match event {
@@ -153,12 +143,6 @@ impl Accounts {
             }
             AccountEvent::KeyDeleted { sid } => {
                 self.keys.remove(sid).expect("deleted keys exist");
-            }
-            AccountEvent::WorkspaceAdded { sid, account } => {
-                self.workspaces.insert(*sid, *account);
-            }
-            AccountEvent::WorkspaceRemoved { sid } => {
-                self.workspaces.remove(sid).expect("removed Workspaces exist");
             }
         }
     }
