@@ -28,7 +28,7 @@ impl Span {
 /// A text that is not an expression, an order or a known-worker reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// What is wrong, as `mismatched input '<EOF>' expecting OPERATOR`. Reference: routing, section 1.8 [seen].
+    /// What is wrong, as `mismatched input '<EOF>' expecting OPERATOR`. Reference: routing, section 1.8 (seen).
     pub message: String,
     /// What the writer probably meant.
     pub hint: Option<&'static str>,

@@ -238,7 +238,7 @@ impl<'a> Lexer<'a> {
 
     /// Complains about a character that begins no token.
     ///
-    /// TaskRouter reads `-x` as a number that failed and goes on behind it, hence the mangled name in its message [seen].
+    /// TaskRouter reads `-x` as a number that failed and goes on behind it, hence the mangled name in its message (seen).
     fn unrecognized(&self) -> SyntaxError {
         let start = self.offset;
         let mut chars = self.rest().chars();
