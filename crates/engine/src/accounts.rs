@@ -75,13 +75,6 @@ pub enum AccountEvent {
     KeyDeleted {
         sid: Sid<ApiKey>,
     },
-    WorkspaceAdded {
-        sid: Sid<Workspace>,
-        account: Sid<Account>,
-    },
-    WorkspaceRemoved {
-        sid: Sid<Workspace>,
-    },
 }
 
 impl Accounts {

@@ -118,9 +118,9 @@ impl State {
         Some(TaskQueueFacts { entered: task.task_queue_entered, ..queue_definition(queue) })
     }
 
-    fn worker_facts(&self, worker: &Worker) -> Box<WorkerFacts> {
+    fn worker_facts(&self, worker: &Worker) -> WorkerFacts {
         let activity = self.the_activity(worker.activity);
-        Box::new(WorkerFacts {
+        WorkerFacts {
             sid: worker.sid,
             friendly_name: worker.friendly_name.clone(),
             attributes: worker.attributes.shared_text(),
@@ -131,12 +131,12 @@ impl State {
             date_created: worker.date_created,
             date_updated: worker.date_updated,
             date_status_changed: worker.date_status_changed,
-        })
+        }
     }
 
-    fn reservation_facts(&self, reservation: &Reservation, worker: &Worker, task: &Task) -> Box<ReservationFacts> {
+    fn reservation_facts(reservation: &Reservation, worker: &Worker, task: &Task) -> ReservationFacts {
         let channel = worker.channel(task.task_channel);
-        Box::new(ReservationFacts {
+        ReservationFacts {
             sid: reservation.sid,
             version: reservation.version,
             status: reservation.status,
@@ -145,10 +145,10 @@ impl State {
             channel_capacity: channel.map_or(0, |channel| channel.capacity),
             channel_consumed: channel.map_or(0, crate::state::WorkerChannel::load),
             channel_last_reserved: channel.map_or(worker.last_reserved, |channel| channel.last_reserved),
-        })
+        }
     }
 
-    fn step_facts(&self, task: &Task, cause: Option<RoutingCause>) -> Option<Box<StepFacts>> {
+    fn step_facts(task: &Task, cause: Option<RoutingCause>) -> Option<Box<StepFacts>> {
         let Some(Place::Step { position, .. }) = task.place else { return None };
         let configuration = task.configuration.as_ref()?;
         let target = configuration.target(position);
@@ -228,7 +228,7 @@ impl Turn<'_> {
     pub(crate) fn publish_worker(&mut self, kind: EventKind, id: Id<Worker>) {
         let state = self.state();
         let mut event = state.event(kind);
-        event.worker = Some(state.worker_facts(state.the_worker(id)));
+        event.worker = Some(Box::new(state.worker_facts(state.the_worker(id))));
         self.publish(event);
     }
 
@@ -236,7 +236,7 @@ impl Turn<'_> {
         let state = self.state();
         let previous = state.the_activity(left.activity);
         let mut event = state.event(EventKind::WorkerActivityUpdate);
-        event.worker = Some(state.worker_facts(state.the_worker(id)));
+        event.worker = Some(Box::new(state.worker_facts(state.the_worker(id))));
         event.activity_change = Some(Box::new(ActivityChangeFacts {
             previous: previous.sid,
             previous_name: previous.friendly_name.clone(),
@@ -257,7 +257,7 @@ impl Turn<'_> {
         let channel = worker.channel(task_channel).expect("Workers have every TaskChannel");
         let of = state.the_task_channel(task_channel);
         let mut event = state.event(kind);
-        event.worker = Some(state.worker_facts(worker));
+        event.worker = Some(Box::new(state.worker_facts(worker)));
         event.worker_channel = Some(Box::new(WorkerChannelFacts {
             task_channel: of.sid,
             unique_name: of.unique_name.clone(),
@@ -284,7 +284,7 @@ impl Turn<'_> {
                     ReservationStatus::Accepted | ReservationStatus::Wrapping | ReservationStatus::Completed
                 )
             });
-            event.worker = held.map(|reservation| state.worker_facts(state.the_worker(reservation.worker)));
+            event.worker = held.map(|reservation| Box::new(state.worker_facts(state.the_worker(reservation.worker))));
         }
         self.publish(event);
     }
@@ -300,11 +300,10 @@ impl Turn<'_> {
             entered: reservation.task_queue_entered,
             ..queue_definition(state.the_task_queue(queue))
         });
-        event.worker = Some(state.worker_facts(worker));
-        event.reservation = Some(state.reservation_facts(reservation, worker, task));
-        if reservation.transfer.is_some() {
-            event.transfer = reservation.transfer.map(|transfer| transfer_facts(state, state.the_transfer(transfer)));
-        }
+        event.worker = Some(Box::new(state.worker_facts(worker)));
+        event.reservation = Some(Box::new(State::reservation_facts(reservation, worker, task)));
+        event.transfer =
+            reservation.transfer.map(|transfer| Box::new(transfer_facts(state, state.the_transfer(transfer))));
         self.publish(event);
     }
 
@@ -312,7 +311,7 @@ impl Turn<'_> {
         let state = self.state();
         let transfer = state.the_transfer(id);
         let mut event = state.task_event(kind, state.the_task(transfer.task));
-        event.transfer = Some(transfer_facts(state, transfer));
+        event.transfer = Some(Box::new(transfer_facts(state, transfer)));
         self.publish(event);
     }
 
@@ -331,8 +330,8 @@ impl Turn<'_> {
         let state = self.state();
         let task = state.the_task(id);
         let mut matched = state.task_event(EventKind::WorkflowTargetMatched, task);
-        matched.step = state.step_facts(task, cause);
-        matched.previous = self.previous(task, left, cause);
+        matched.step = State::step_facts(task, cause);
+        matched.previous = Self::previous(task, left, cause);
         self.publish(matched);
         self.publish_queue_change(id, left, cause);
     }
@@ -358,8 +357,8 @@ impl Turn<'_> {
             moved
         });
         let mut entered = state.task_event(EventKind::TaskQueueEntered, task);
-        entered.step = state.step_facts(task, cause);
-        entered.previous = self.previous(task, left, cause);
+        entered.step = State::step_facts(task, cause);
+        entered.previous = Self::previous(task, left, cause);
         if let Some(moved) = moved {
             self.publish(moved);
         }
@@ -367,8 +366,7 @@ impl Turn<'_> {
     }
 
     /// Group P, when the move changed the queue or the priority of a Task that was in a queue before.
-    #[expect(clippy::unused_self, reason = "a step of publish_entry")]
-    fn previous(&self, task: &Task, left: &PlaceLeft, cause: Option<RoutingCause>) -> Option<Box<PreviousFacts>> {
+    fn previous(task: &Task, left: &PlaceLeft, cause: Option<RoutingCause>) -> Option<Box<PreviousFacts>> {
         let queue = left.task_queue.as_ref()?;
         if task.task_queue == left.task_queue_id && task.priority == left.priority {
             return None;
@@ -382,8 +380,8 @@ impl Turn<'_> {
     }
 }
 
-fn transfer_facts(state: &State, transfer: &Transfer) -> Box<TransferFacts> {
-    Box::new(TransferFacts {
+fn transfer_facts(state: &State, transfer: &Transfer) -> TransferFacts {
+    TransferFacts {
         sid: transfer.sid,
         mode: transfer.mode,
         to: match transfer.target {
@@ -395,5 +393,5 @@ fn transfer_facts(state: &State, transfer: &Transfer) -> Box<TransferFacts> {
         initiating_reservation: state.sid(transfer.initiating_reservation),
         started: transfer.date_created,
         failed_reason: transfer.failed_reason.clone(),
-    })
+    }
 }

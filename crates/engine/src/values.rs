@@ -12,6 +12,7 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    #[must_use]
     pub const fn plus(self, duration: DurationMs) -> Self {
         Self(self.0.saturating_add(duration.0))
     }
@@ -22,6 +23,7 @@ impl Timestamp {
     }
 
     /// The next full minute after this instant (UTC).
+    #[must_use]
     pub const fn next_minute(self) -> Self {
         Self((self.0.div_euclid(60_000) + 1) * 60_000)
     }

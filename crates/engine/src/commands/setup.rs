@@ -29,7 +29,7 @@ pub(super) fn begin(turn: &mut Turn<'_>, id: Id<Reservation>, instruction: Instr
 }
 
 /// The set-up ended. Too late an outcome changes nothing.
-pub(super) fn end(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: SetupOutcome) -> Result<Reply, Rejection> {
+pub(super) fn end(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: SetupOutcome) -> Reply {
     let reservation = turn.state().the_reservation(id);
     if reservation.status == ReservationStatus::Pending && reservation.is_on_hold() {
         match outcome {
@@ -37,15 +37,11 @@ pub(super) fn end(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: SetupOutcom
             SetupOutcome::Failed { reason_code } => withdraw(turn, id, reason_code),
         }
     }
-    Ok(Reply::Reservation(id))
+    Reply::Reservation(id)
 }
 
 /// The Worker's leg ended: after-call work, or in a single-tasking Workspace the end of the Task.
-pub(super) fn end_leg(
-    turn: &mut Turn<'_>,
-    id: Id<Reservation>,
-    activity: Option<Sid<Activity>>,
-) -> Result<Reply, Rejection> {
+pub(super) fn end_leg(turn: &mut Turn<'_>, id: Id<Reservation>, activity: Option<Sid<Activity>>) -> Reply {
     let state = turn.state();
     let reservation = state.the_reservation(id);
     let worker = reservation.worker;
@@ -61,7 +57,7 @@ pub(super) fn end_leg(
             publish_moves(turn, moved);
         }
     }
-    Ok(Reply::Reservation(id))
+    Reply::Reservation(id)
 }
 
 pub(super) fn supervise(turn: &mut Turn<'_>, id: Id<Reservation>) -> Result<Reply, Rejection> {

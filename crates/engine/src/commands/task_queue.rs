@@ -107,6 +107,7 @@ fn first_activity(
     }
 }
 
+#[expect(clippy::option_option, reason = "as in the command: absent, detached, named")]
 fn changed_activity(
     state: &State,
     role: ActivityRole,

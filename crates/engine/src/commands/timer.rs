@@ -26,7 +26,6 @@ pub(crate) fn fire(turn: &mut Turn<'_>, deadline: &Deadline) {
             }
         }
         DeadlineKind::Step => turn.step_timeout(task),
-        DeadlineKind::AssignedLimit => remove(turn, task, EventKind::TaskSystemDeleted),
         DeadlineKind::HoldOff => {
             let failures = turn.state().the_task(task).hold_off.failures;
             turn.emit(Event::TaskHoldOffChanged { id: task, failures, until: None });
@@ -34,6 +33,6 @@ pub(crate) fn fire(turn: &mut Turn<'_>, deadline: &Deadline) {
             turn.entered.push(task);
         }
         DeadlineKind::OnHold => reservation::withdraw(turn, reservation, None),
-        DeadlineKind::Purge => remove(turn, task, EventKind::TaskSystemDeleted),
+        DeadlineKind::AssignedLimit | DeadlineKind::Purge => remove(turn, task, EventKind::TaskSystemDeleted),
     }
 }

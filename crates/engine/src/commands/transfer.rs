@@ -201,30 +201,23 @@ fn give_back(turn: &mut Turn<'_>, id: Id<Transfer>, reason: &str) -> bool {
         place_in_queue(turn, task_id, queue, place);
         return false;
     }
-    match queue_before {
-        Some(queue) => {
-            if status == TaskStatus::Pending {
-                place_in_queue(turn, task_id, Some(queue), Some(Place::Queue));
-            } else {
-                wait_in_queue(turn, task_id, queue);
-                turn.returned.push((task_id, RoutingCause::Transfer));
-            }
-            false
+    if let Some(queue) = queue_before {
+        if status == TaskStatus::Pending {
+            place_in_queue(turn, task_id, Some(queue), Some(Place::Queue));
+        } else {
+            wait_in_queue(turn, task_id, queue);
+            turn.returned.push((task_id, RoutingCause::Transfer));
         }
-        None => {
-            let reason = Some(Arc::from(reason));
-            turn.emit(Event::TaskStatusChanged { id: task_id, status: TaskStatus::Canceled, reason, version });
-            let rest: Vec<_> = turn
-                .state()
-                .active_reservations(turn.state().the_task(task_id))
-                .map(|reservation| reservation.id)
-                .collect();
-            for reservation in rest {
-                change_status(turn, reservation, ReservationStatus::Completed, None);
-            }
-            true
-        }
+        return false;
     }
+    let reason = Some(Arc::from(reason));
+    turn.emit(Event::TaskStatusChanged { id: task_id, status: TaskStatus::Canceled, reason, version });
+    let state = turn.state();
+    let rest: Vec<_> = state.active_reservations(state.the_task(task_id)).map(|held| held.id).collect();
+    for reservation in rest {
+        change_status(turn, reservation, ReservationStatus::Completed, None);
+    }
+    true
 }
 
 fn change(turn: &mut Turn<'_>, id: Id<Transfer>, status: TransferStatus, failed_reason: Option<&str>) {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::commands::reservation::Moved;
 use crate::event::Event;
 use crate::ids::Id;
 use crate::limits::RESERVATION_TIMEOUT_SECONDS_DEFAULT;
@@ -28,7 +29,7 @@ impl Turn<'_> {
         &mut self,
         id: Id<Task>,
         workers: &[Id<Worker>],
-    ) -> Vec<(Id<Reservation>, Option<(Id<Worker>, ActivityLeft)>)> {
+    ) -> Vec<(Id<Reservation>, Option<Moved>)> {
         let state = self.state();
         let task = state.the_task(id);
         assert!(!workers.is_empty(), "an offer is made to somebody");
@@ -81,7 +82,7 @@ impl Turn<'_> {
     }
 
     /// Takes back the move that the engine made for a reservation, if the Worker still is where that put it.
-    pub(crate) fn restore_activity(&mut self, id: Id<Reservation>) -> Option<(Id<Worker>, ActivityLeft)> {
+    pub(crate) fn restore_activity(&mut self, id: Id<Reservation>) -> Option<Moved> {
         let state = self.state();
         let reservation = state.the_reservation(id);
         let worker = state.workers.live(reservation.worker)?;

@@ -48,10 +48,8 @@ impl Turn<'_> {
                 cancel_task(self, id, Some(CANCELED_EXHAUSTED.into()));
                 continue;
             }
-            if let Some(restart) = restart {
-                if self.restart(id, restart) {
-                    continue;
-                }
+            if restart.is_some_and(|restart| self.restart(id, restart)) {
+                continue;
             }
             if overdue(self.state().the_task(id), self.state().now()) {
                 self.step_timeout(id);

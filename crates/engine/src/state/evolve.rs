@@ -262,7 +262,7 @@ impl State {
                 task.priority = *priority;
                 task.task_channel = *task_channel;
                 task.virtual_start_time = *virtual_start_time;
-                task.reason = reason.clone();
+                task.reason.clone_from(reason);
                 task.version = *version;
                 task.date_updated = now;
             }
@@ -291,7 +291,7 @@ impl State {
                 let task = self.tasks.live_mut(*id);
                 assert_ne!(task.status, *status, "a status change changes the status");
                 task.status = *status;
-                task.reason = reason.clone();
+                task.reason.clone_from(reason);
                 task.version = *version;
                 task.date_updated = now;
                 match status {
@@ -392,7 +392,7 @@ impl State {
                 let now = self.now;
                 let transfer = self.transfers.live_mut(*id);
                 transfer.status = *status;
-                transfer.failed_reason = failed_reason.clone();
+                transfer.failed_reason.clone_from(failed_reason);
                 transfer.version = *version;
                 transfer.date_updated = now;
             }
@@ -468,15 +468,15 @@ impl State {
         for queue in retired {
             self.collect_task_queue(queue);
         }
-        if let Some(super::RoutingTarget::Worker(worker)) = task.routing_target {
-            if self.workers.is_retired(worker) {
-                self.collect_worker(worker, id);
-            }
+        if let Some(super::RoutingTarget::Worker(worker)) = task.routing_target
+            && self.workers.is_retired(worker)
+        {
+            self.collect_worker(worker, id);
         }
-        if let Some(workflow) = task.workflow.filter(|workflow| self.workflows.is_retired(*workflow)) {
-            if self.keep_if(|task| task.workflow == Some(workflow)) == Keep::Nothing {
-                self.workflows.forget_retired(workflow);
-            }
+        if let Some(workflow) = task.workflow.filter(|workflow| self.workflows.is_retired(*workflow))
+            && self.keep_if(|task| task.workflow == Some(workflow)) == Keep::Nothing
+        {
+            self.workflows.forget_retired(workflow);
         }
         if self.task_channels.is_retired(task.task_channel)
             && self.keep_if(|other| other.task_channel == task.task_channel) == Keep::Nothing
