@@ -51,6 +51,7 @@ export async function startServer(...options) {
     if (!url) throw new Error(`the first line was ${JSON.stringify(line)}, not the ready line`);
   } catch (error) {
     child.kill("SIGKILL");
+    rmSync(directory, { recursive: true });
     throw error;
   }
   early.catch(() => {});
