@@ -125,6 +125,11 @@ impl State {
         self.published
     }
 
+    /// The SID of a public event of this Workspace by its number.
+    pub fn public_event_sid(&self, id: Id<crate::PublicEvent>) -> Sid<crate::PublicEvent> {
+        self.sid(id)
+    }
+
     pub fn workers_count(&self) -> usize {
         self.workers.len()
     }
