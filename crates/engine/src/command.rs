@@ -127,6 +127,8 @@ pub struct CreateWorkspace {
     /// 16 random bytes from which every other SID of the Workspace follows.
     pub seed: [u8; 16],
     pub sid: Sid<Workspace>,
+    /// Place in the creation order of all Workspaces, as one counter of the server gives it.
+    pub number: u64,
     pub account: Sid<Account>,
     pub friendly_name: Arc<str>,
     pub event_callback_url: Option<Arc<str>>,

@@ -23,6 +23,7 @@ pub enum Event {
 
     WorkspaceCreated {
         sid: Sid<Workspace>,
+        number: u64,
         account: Sid<Account>,
         seed: [u8; 16],
         settings: WorkspaceSettings,

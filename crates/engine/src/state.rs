@@ -220,11 +220,12 @@ impl State {
 
     /// Starts the state of a new Workspace from its first event.
     pub fn create(at: Timestamp, event: &Event) -> Option<Self> {
-        let Event::WorkspaceCreated { sid, account, seed, settings } = event else { return None };
+        let Event::WorkspaceCreated { sid, number, account, seed, settings } = event else { return None };
         Some(Self {
             now: at,
             workspace: Workspace {
                 sid: *sid,
+                number: *number,
                 account: *account,
                 operating_unit: derive_sid(*seed, 0),
                 settings: settings.clone(),

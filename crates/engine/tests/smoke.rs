@@ -10,6 +10,7 @@ fn engine() -> Engine {
     let create = CreateWorkspace {
         seed: [7; 16],
         sid: Sid::from_bytes([1; 16]),
+        number: 1,
         account: Sid::from_bytes([2; 16]),
         friendly_name: "W".into(),
         event_callback_url: None,

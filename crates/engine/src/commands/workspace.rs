@@ -30,6 +30,7 @@ pub(crate) fn create(at: Timestamp, limits: Limits, create: CreateWorkspace) -> 
     let offline = Id::new(1);
     let first = Event::WorkspaceCreated {
         sid: create.sid,
+        number: create.number,
         account: create.account,
         seed: create.seed,
         settings: WorkspaceSettings {

@@ -10,6 +10,8 @@ use crate::values::{Ordering, Tasking, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workspace {
     pub sid: Sid<Workspace>,
+    /// Place in the creation order of all Workspaces.
+    pub number: u64,
     pub account: Sid<Account>,
     pub operating_unit: Sid<OperatingUnit>,
     pub settings: WorkspaceSettings,
