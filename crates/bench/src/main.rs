@@ -1,0 +1,43 @@
+//! Benchmarks. Figures are ratios within one run wherever something else is measured beside us.
+//!
+//! - `engine`: life cycles per second of the engine alone, on one core.
+//! - `cost`: what one assignment costs as waiting Tasks, Workers and queues grow; flat is the goal.
+
+mod cost;
+mod engine;
+mod world;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "pointsman-bench", about = "Measures Pointsman", version)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Life cycles per second of the engine alone: create, reserve, accept, complete, purge
+    Engine {
+        /// Life cycles per round
+        #[arg(long, default_value_t = 300_000)]
+        cycles: u32,
+        /// Rounds; the median is shown with the extremes
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+    /// Cost of one assignment over growing numbers of waiting tasks, workers and queues
+    Cost {
+        /// Smaller sizes, for a quick look
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+fn main() {
+    match Arguments::parse().what {
+        What::Engine { cycles, rounds } => engine::run(cycles, rounds),
+        What::Cost { quick } => cost::run(quick),
+    }
+}
