@@ -1,0 +1,140 @@
+//! What an answer needs of the event history, and the answer once it is there.
+//!
+//! A call that needs stored events runs in its turn as far as the state goes, then leaves as a [`HistoryRequest`]: plain
+//! data, to be finished wherever the history is read.
+
+use pointsman_engine::{
+    Account, EventKind, PublicEvent, Reservation, Sid, Task, TaskChannel, TaskQueue, Timestamp, Worker, Workflow,
+    Workspace,
+};
+
+use crate::http::Answer;
+use crate::resources::events;
+
+/// A question to the history and what becomes of its answer.
+#[derive(Clone, Debug)]
+pub struct HistoryRequest {
+    pub workspace: Sid<Workspace>,
+    pub query: HistoryQuery,
+    pub(crate) account: Sid<Account>,
+    pub(crate) base_url: String,
+    pub(crate) now: Timestamp,
+    pub(crate) finish: Finish,
+}
+
+/// Which public events are asked for. All conditions must hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryQuery {
+    /// First and last instant, both inclusive.
+    pub from: Timestamp,
+    pub to: Timestamp,
+    /// Empty is every kind.
+    pub kinds: Vec<EventKind>,
+    /// Events that mention every one of these, in whatever role their data names it.
+    pub references: Vec<EventReference>,
+    /// One event; the window does not apply then.
+    pub sid: Option<Sid<PublicEvent>>,
+    pub order: HistoryOrder,
+    pub cursor: HistoryCursor,
+    /// At most so many; `None` is all of them.
+    pub limit: Option<usize>,
+}
+
+impl HistoryQuery {
+    /// All events of a window, oldest first.
+    pub fn of(from: Timestamp, to: Timestamp) -> Self {
+        Self {
+            from,
+            to,
+            kinds: Vec::new(),
+            references: Vec::new(),
+            sid: None,
+            order: HistoryOrder::OldestFirst,
+            cursor: HistoryCursor::Start,
+            limit: None,
+        }
+    }
+}
+
+/// Something that events mention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventReference {
+    Task(Sid<Task>),
+    Worker(Sid<Worker>),
+    TaskQueue(Sid<TaskQueue>),
+    Workflow(Sid<Workflow>),
+    Reservation(Sid<Reservation>),
+    TaskChannel(Sid<TaskChannel>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryOrder {
+    OldestFirst,
+    NewestFirst,
+}
+
+/// Where a page lies in the log, by the numbers of events ([`PublicEvent::id`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryCursor {
+    Start,
+    /// Events with a smaller number.
+    OlderThan(u64),
+    /// Events with a larger number.
+    NewerThan(u64),
+    /// The same by SID; an event that is not there any more gives no events.
+    OlderThanSid(Sid<PublicEvent>),
+    NewerThanSid(Sid<PublicEvent>),
+}
+
+/// How the answer is made.
+#[derive(Clone, Debug)]
+pub(crate) enum Finish {
+    OneEvent(events::OneEvent),
+    Events(events::EventsPage),
+}
+
+/// Makes the answer out of the events that the query asked for, in the order asked for.
+pub fn finish_history(request: &HistoryRequest, events: &[PublicEvent]) -> Answer {
+    match &request.finish {
+        Finish::OneEvent(one) => events::finish_one(request, one, events),
+        Finish::Events(page) => events::finish_page(request, page, events),
+    }
+}
+
+impl EventReference {
+    /// Whether the event's data names it, not only its resource (reference: rest-contract, section 6.11).
+    pub fn is_in(self, event: &PublicEvent) -> bool {
+        references(event).contains(&self)
+    }
+}
+
+/// Everything that an event's data names, for the index of the history. Repetitions are possible.
+pub fn references(event: &PublicEvent) -> Vec<EventReference> {
+    use pointsman_engine::RoutingTargetFacts;
+    let mut found = Vec::new();
+    let target = |target: RoutingTargetFacts| match target {
+        RoutingTargetFacts::Worker(sid) => EventReference::Worker(sid),
+        RoutingTargetFacts::TaskQueue(sid) => EventReference::TaskQueue(sid),
+    };
+    if let Some(task) = &event.task {
+        found.push(EventReference::Task(task.sid));
+        found.extend(task.task_channel.as_ref().map(|(sid, _)| EventReference::TaskChannel(*sid)));
+        found.extend(task.routing_target.map(target));
+        found.extend(task.known_worker.map(EventReference::Worker));
+    }
+    found.extend(event.task_queue.as_ref().map(|facts| EventReference::TaskQueue(facts.sid)));
+    found.extend(event.workflow.as_ref().map(|facts| EventReference::Workflow(facts.sid)));
+    if let Some(previous) = &event.previous {
+        found.extend(previous.task_queue.as_ref().map(|(sid, _)| EventReference::TaskQueue(*sid)));
+    }
+    found.extend(event.worker.as_ref().map(|facts| EventReference::Worker(facts.sid)));
+    found.extend(event.worker_channel.as_ref().map(|facts| EventReference::TaskChannel(facts.task_channel)));
+    found.extend(event.reservation.as_ref().map(|facts| EventReference::Reservation(facts.sid)));
+    if let Some(transfer) = &event.transfer {
+        found.push(target(transfer.to));
+        found.push(EventReference::Worker(transfer.initiating_worker));
+        found.push(EventReference::Reservation(transfer.initiating_reservation));
+    }
+    found.extend(event.task_channel.as_ref().map(|facts| EventReference::TaskChannel(facts.sid)));
+    found
+}

@@ -1,0 +1,56 @@
+//! The REST contract of TaskRouter v1, as plain data: tables, parsing, rendering, errors, pages, statistics, OpenAPI.
+//!
+//! ```text
+//! HttpRequest ──► parse ──► Call ──► execute(&Call, &mut Turn) ──► Outcome::Answer
+//!    bytes        no state           in the Workspace's turn     └► Outcome::History ──► finish_history(events)
+//! ```
+//!
+//! - [`parse`] needs no state and runs wherever the bytes arrive; [`Call::scope`](Call) tells who decides.
+//! - Calls of a Workspace: [`execute`], then perhaps [`finish_history`]. Render happens before the turn settles.
+//! - Calls beside the Workspaces ([`AccountCall`]): [`index`], [`create_workspace_command`] and [`created_workspace`],
+//!   [`workspace_row`] and [`workspace_page`], [`execute_keys`].
+//! - Every answer gets [`add_common_headers`]; `OPTIONS` is answered by [`preflight`] before credentials are looked at;
+//!   credentials are answered by [`ApiError::no_credentials`] and its kin.
+//! - Callbacks: [`event_fields`] and [`instruction`].
+//!
+//! Deliberately absent: sockets, async, clocks, and who the caller is. Reference: rest-contract.
+#![forbid(unsafe_code)]
+
+pub mod dates;
+pub mod errors;
+pub mod event_fields;
+pub mod form;
+pub mod instruction;
+pub mod json;
+pub mod limits;
+pub mod parameters;
+pub mod rejections;
+pub mod resources;
+pub mod table;
+pub mod words;
+
+mod account;
+mod bulk;
+mod execute;
+mod history;
+mod http;
+mod interval;
+mod listing;
+mod membership;
+mod page;
+mod request;
+mod routes;
+mod target;
+
+pub use crate::account::{
+    AccountCall, FreshKey, KeysOutcome, WorkspaceRow, create_workspace_command, created_workspace, execute_keys, index,
+    render_workspace, workspace_page, workspace_row,
+};
+pub use crate::errors::ApiError;
+pub use crate::execute::{Instructed, Outcome, execute};
+pub use crate::history::{
+    EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest, finish_history, references,
+};
+pub use crate::http::{Answer, CorsOrigins, Header, HttpRequest, add_common_headers, cors_headers, preflight};
+pub use crate::request::{Call, CallScope, Settings, parse};
+pub use crate::target::Target;

@@ -1,0 +1,23 @@
+//! `/` and `/v1`: where to begin. Reference: rest-contract, section 1.1.
+
+use crate::account::AccountCall;
+use crate::table::{Method, Mount, Resource, account, link, links};
+
+const OPERATION: crate::table::Operation =
+    account("FetchIndex", "Tells where the Workspaces are.", Method::Get, &[], AccountCall::Index);
+
+/// There is nothing behind it but its links.
+#[derive(Debug)]
+pub enum Index {}
+
+pub static INDEX: Resource<Index> = Resource {
+    name: "Index",
+    schema: "taskrouter.v1.index",
+    doc: "Where to begin.",
+    fields: &[links(&[link("workspaces", "/v1/Workspaces")])],
+    version: None,
+    mounts: &[
+        Mount { path: "/", list_key: "", find: |_, _| None, operations: &[OPERATION] },
+        Mount { path: "/v1", list_key: "", find: |_, _| None, operations: &[OPERATION] },
+    ],
+};
