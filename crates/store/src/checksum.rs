@@ -14,8 +14,9 @@ pub(crate) fn record(position: Position, record: &Record) -> u32 {
     hasher.finalize()
 }
 
-pub(crate) fn history_event(id: i64, at_ms: i64, sid: &Sid, kind: u16, payload: &[u8]) -> u32 {
+pub(crate) fn history_event(workspace: &Sid, id: i64, at_ms: i64, sid: &Sid, kind: u16, payload: &[u8]) -> u32 {
     let mut hasher = Hasher::new();
+    hasher.update(workspace);
     hasher.update(&id.to_le_bytes());
     hasher.update(&at_ms.to_le_bytes());
     hasher.update(sid);

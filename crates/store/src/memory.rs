@@ -329,8 +329,11 @@ impl Store for MemoryStore {
         stream.snapshots.retain(|kept| kept.about.sequence != snapshot.sequence);
         stream.snapshots.push(StoredSnapshot { about: snapshot, chunks: Arc::new(kept), is_damaged: false });
         stream.snapshots.sort_by_key(|kept| kept.about.sequence);
-        let surplus = stream.snapshots.len().saturating_sub(limits::SNAPSHOTS_KEPT);
-        stream.snapshots.drain(..surplus);
+        while stream.snapshots.len() > limits::SNAPSHOTS_KEPT {
+            // A damaged one must not push out a good one.
+            let surplus = stream.snapshots.iter().position(|kept| kept.is_damaged).unwrap_or(0);
+            stream.snapshots.remove(surplus);
+        }
         Ok(())
     }
 

@@ -137,8 +137,8 @@ impl Store for SqliteStore {
         let projected = self.history.synchronize()?;
         self.journal.raise_history_floor(projected, None)?;
         let mut trimmed = 0;
-        for snapshot in self.snapshots.older_kept() {
-            trimmed += self.journal.trim(snapshot.stream, snapshot.sequence, projected)?;
+        for (stream, sequence) in self.snapshots.older_kept() {
+            trimmed += self.journal.trim(stream, sequence, projected)?;
         }
         Ok(trimmed)
     }

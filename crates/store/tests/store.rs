@@ -1,6 +1,20 @@
-//! Tests of the store at its border. `conformance` holds both implementations to one contract; the rest is about files.
+//! Tests of the store at its border.
+//!
+//! - `conformance`: one contract for both implementations.
+//! - `faults`: what the store in memory does when it is told to fail.
+//! - `disk`: directories, files, days, reopening.
+//! - `damage`: files that were cut, flipped, swapped.
+//! - `crash`: processes that are killed.
 
 #[path = "store/conformance.rs"]
 mod conformance;
+#[path = "store/crash.rs"]
+mod crash;
+#[path = "store/damage.rs"]
+mod damage;
+#[path = "store/disk.rs"]
+mod disk;
+#[path = "store/faults.rs"]
+mod faults;
 #[path = "store/samples.rs"]
 mod samples;

@@ -35,15 +35,22 @@ const BUFFER_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Snapshots {
     directory: PathBuf,
-    /// What is there by its name, oldest first; good or not shows when it is read.
+    /// What is there by its name, oldest first.
     kept: Mutex<BTreeMap<StreamId, Vec<Kept>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Kept {
     sequence: SequenceNumber,
-    /// Its content was verified, or written by this process.
-    is_good: bool,
+    content: Content,
+}
+
+/// What is known of a file's content. What was good or bad once is not trusted to stay so; reading verifies again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Content {
+    Unread,
+    Good,
+    Damaged,
 }
 
 impl Snapshots {
@@ -58,7 +65,7 @@ impl Snapshots {
                 // Left by a crash in the middle of a save, which was not acknowledged.
                 fs::remove_file(&path).map_err(failed)?;
             } else if let Some((stream, sequence)) = parse_name(&path) {
-                kept.entry(stream).or_default().push(Kept { sequence, is_good: false });
+                kept.entry(stream).or_default().push(Kept { sequence, content: Content::Unread });
             }
         }
         for sequences in kept.values_mut() {
@@ -83,28 +90,34 @@ impl Snapshots {
         let mut kept = lock(&self.kept);
         let of_stream = kept.entry(snapshot.stream).or_default();
         of_stream.retain(|kept| kept.sequence != snapshot.sequence);
-        of_stream.push(Kept { sequence: snapshot.sequence, is_good: true });
+        of_stream.push(Kept { sequence: snapshot.sequence, content: Content::Good });
         of_stream.sort_by_key(|kept| kept.sequence);
         while of_stream.len() > limits::SNAPSHOTS_KEPT {
-            // One that is known to be damaged goes first: it must not push out a good one.
-            let surplus = self.path(snapshot.stream, of_stream[0].sequence);
-            fs::remove_file(&surplus).map_err(write_failed("remove an old snapshot", &surplus))?;
-            of_stream.remove(0);
+            // A damaged one must not push out a good one.
+            let surplus = of_stream.iter().position(|kept| kept.content == Content::Damaged).unwrap_or(0);
+            let path = self.path(snapshot.stream, of_stream[surplus].sequence);
+            fs::remove_file(&path).map_err(write_failed("remove an old snapshot", &path))?;
+            of_stream.remove(surplus);
         }
         Ok(())
     }
 
     /// The older of the two snapshots of each stream, of those that have two good ones.
-    pub(super) fn older_kept(&self) -> Vec<Snapshot> {
+    pub(super) fn older_kept(&self) -> Vec<(StreamId, SequenceNumber)> {
         let kept = lock(&self.kept).clone();
         let mut older = Vec::new();
         for (stream, sequences) in kept {
             if sequences.len() < limits::SNAPSHOTS_KEPT {
                 continue;
             }
-            if sequences.iter().all(|kept| kept.is_good || self.verify(stream, kept.sequence).is_ok()) {
+            let is_good = |kept: &Kept| match kept.content {
+                Content::Good => true,
+                Content::Unread => self.verify(stream, kept.sequence).is_ok(),
+                Content::Damaged => false,
+            };
+            if sequences.iter().all(is_good) {
                 let sequence = sequences[sequences.len() - limits::SNAPSHOTS_KEPT].sequence;
-                older.push(Snapshot { stream, sequence, position: Position::ZERO });
+                older.push((stream, sequence));
             }
         }
         older
@@ -116,7 +129,7 @@ impl Snapshots {
         for (stream, sequences) in kept {
             for kept in sequences.iter().rev() {
                 match self.verify_against(stream, kept.sequence, last(stream)) {
-                    Ok((snapshot, _)) => {
+                    Ok(snapshot) => {
                         list.newest.push(snapshot);
                         break;
                     }
@@ -176,7 +189,7 @@ impl Snapshots {
         stream: StreamId,
         sequence: SequenceNumber,
         last: SequenceNumber,
-    ) -> Result<(Snapshot, u64), ReadError> {
+    ) -> Result<Snapshot, ReadError> {
         if sequence > last {
             return Err(ReadError::Damaged(Damage {
                 path: self.path(stream, sequence),
@@ -187,29 +200,35 @@ impl Snapshots {
         self.verify(stream, sequence)
     }
 
-    fn verify(&self, stream: StreamId, sequence: SequenceNumber) -> Result<(Snapshot, u64), ReadError> {
-        let path = self.path(stream, sequence);
-        let mut reader = FileReader::open(&path)?;
-        let snapshot = reader.snapshot;
-        if (snapshot.stream, snapshot.sequence) != (stream, sequence) {
-            return Err(ReadError::Damaged(Damage {
-                path,
-                place: "its header".to_owned(),
-                problem: format!("it is of stream {} at {}", snapshot.stream, snapshot.sequence),
-            }));
-        }
-        while reader.next_chunk()?.is_some() {}
+    fn verify(&self, stream: StreamId, sequence: SequenceNumber) -> Result<Snapshot, ReadError> {
+        let verified = verify_file(&self.path(stream, sequence), stream, sequence);
+        let content = match verified {
+            Ok(_) => Content::Good,
+            Err(ReadError::Damaged(_)) => Content::Damaged,
+            Err(_) => Content::Unread,
+        };
         if let Some(of_stream) = lock(&self.kept).get_mut(&stream) {
             for kept in of_stream.iter_mut().filter(|kept| kept.sequence == sequence) {
-                kept.is_good = true;
+                kept.content = content;
             }
         }
-        Ok((snapshot, reader.index))
+        verified
     }
 
     fn path(&self, stream: StreamId, sequence: SequenceNumber) -> PathBuf {
         self.directory.join(format!("{stream}-{:020}.{EXTENSION}", sequence.0))
     }
+}
+
+fn verify_file(path: &Path, stream: StreamId, sequence: SequenceNumber) -> Result<Snapshot, ReadError> {
+    let mut reader = FileReader::open(path)?;
+    let snapshot = reader.snapshot;
+    if (snapshot.stream, snapshot.sequence) != (stream, sequence) {
+        let problem = format!("it is of stream {} at {}", snapshot.stream, snapshot.sequence);
+        return Err(reader.damage("its header", &problem));
+    }
+    while reader.next_chunk()?.is_some() {}
+    Ok(snapshot)
 }
 
 fn parse_name(path: &Path) -> Option<(StreamId, SequenceNumber)> {

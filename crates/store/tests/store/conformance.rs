@@ -9,7 +9,7 @@ use pointsman_store::{
 };
 
 use crate::samples::{
-    ALL, DAY_MS, NOON_MS, append, load, mention, put, record, records, row, save, sid, snapshot, stream,
+    ALL, DAY_MS, NOON_MS, append, load, mention, put, record, records, row, save, scratch, sid, snapshot, stream,
 };
 
 #[test]
@@ -19,7 +19,7 @@ fn the_store_in_memory_keeps_the_contract() {
 
 #[test]
 fn the_store_on_sqlite_keeps_the_contract() {
-    let root = tempfile::tempdir().unwrap();
+    let root = scratch();
     let made = std::cell::Cell::new(0);
     check_store(|| {
         made.set(made.get() + 1);

@@ -1,9 +1,13 @@
 //! Values that the tests are made of.
 
+use std::fs;
+use std::path::Path;
+
 use pointsman_store::{
     Epoch, HistoryRow, OutboxChange, OutboxEntry, Position, ReadLimit, Record, Reference, Role, SequenceNumber, Sid,
     Snapshot, Store, StreamId,
 };
+use tempfile::TempDir;
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 /// 2024-03-05, noon.
@@ -78,4 +82,38 @@ pub(crate) fn put(number: u64, workspace: u64, due_ms: i64) -> OutboxChange {
         due_ms,
         payload: format!("delivery {number}").into_bytes(),
     })
+}
+
+/// Numbers that look random, the same for a seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// From 0 to below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// A directory for tests that are about bytes, not about disks: in memory where the system has such a place.
+pub(crate) fn scratch() -> TempDir {
+    let in_memory = Path::new("/dev/shm");
+    if in_memory.is_dir() { tempfile::tempdir_in(in_memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+/// Copies a data directory as it is at this moment, as a crash would leave it.
+pub(crate) fn copy_directory(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_directory(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }

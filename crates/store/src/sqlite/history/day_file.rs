@@ -33,8 +33,18 @@ const KIND: FileKind = FileKind {
             sid BLOB NOT NULL,
             payload BLOB NOT NULL
         );
-        CREATE TABLE events_by_sid (sid BLOB NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (sid, event)) WITHOUT ROWID;
-        CREATE TABLE mentions (key INTEGER NOT NULL, event INTEGER NOT NULL, PRIMARY KEY (key, event)) WITHOUT ROWID;
+        CREATE TABLE mentions (
+            key INTEGER NOT NULL,
+            event INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            PRIMARY KEY (key, event)
+        ) WITHOUT ROWID;
+        CREATE TABLE sids (
+            run INTEGER NOT NULL,
+            sid BLOB NOT NULL,
+            event INTEGER NOT NULL,
+            PRIMARY KEY (run, sid, event)
+        ) WITHOUT ROWID;
     ",
     synchronous: "NORMAL",
     autocheckpoint_pages: 4_000,
@@ -47,10 +57,13 @@ const ROWS_POSITION: &str = "rows_position";
 const PROJECTED_POSITION: &str = "projected_position";
 /// By how many milliseconds at most the instant in an identifier is later than that of its event.
 const LAG_MS: &str = "lag_ms";
+/// How many runs the index by sid has, and the last event in it. Sids are random: put into one sorted table, each
+/// would write a page of its own. So they are sorted run by run, and a search looks into each run; the events after
+/// the last run are few enough to be looked through.
+const SID_RUNS: &str = "sid_runs";
+const SID_RUNS_EVENT: &str = "sid_runs_event";
 
 const ROLE_WORKSPACE: u32 = 0;
-/// A type of event in a workspace is a thing that can be mentioned, too: its role is this plus the type's number.
-const ROLE_KIND: u32 = 1 << 16;
 
 #[derive(Debug)]
 pub(super) struct DayWriter {
@@ -63,6 +76,9 @@ pub(super) struct DayWriter {
     projected_position: Position,
     key_id_max: i64,
     keys: HashMap<(Sid, u32), i64>,
+    sid_runs: i64,
+    /// Events that are in no run yet.
+    sids_after_runs: Vec<(Sid, i64)>,
 }
 
 impl DayWriter {
@@ -81,6 +97,8 @@ impl DayWriter {
         let lag_ms = meta(LAG_MS)?;
         let last_id = maximum("SELECT max(id) FROM events")?;
         let key_id_max = maximum("SELECT max(id) FROM keys")?;
+        let sid_runs = meta(SID_RUNS)?;
+        let sids_after_runs = read_sids_after(&connection, meta(SID_RUNS_EVENT)?).map_err(&failed)?;
         drop(failed);
         Ok(DayWriter {
             day,
@@ -92,6 +110,8 @@ impl DayWriter {
             projected_position: Position(projected_position as u64),
             key_id_max,
             keys: HashMap::new(),
+            sid_runs,
+            sids_after_runs,
         })
     }
 
@@ -118,11 +138,17 @@ impl DayWriter {
         if self.keys.len() > limits::HISTORY_KEYS_CACHED_MAX {
             self.keys.clear();
         }
+        // A projection that starts again comes with positions that this file has passed already.
+        let rows_position = rows_position.max(self.rows_position);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
         let mut numbering = Numbering { last_id: self.last_id, lag_ms: self.lag_ms };
         let mut interning = Interning { keys: &mut self.keys, key_id_max: self.key_id_max };
         let new_rows = rows.iter().copied().filter(|row| row.position > self.rows_position);
-        insert(&transaction, new_rows, &mut numbering, &mut interning).map_err(&failed)?;
+        insert(&transaction, new_rows, &mut numbering, &mut interning, &mut self.sids_after_runs).map_err(&failed)?;
+        if self.sids_after_runs.len() >= limits::HISTORY_SID_RUN_EVENTS {
+            add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
+            self.sid_runs += 1;
+        }
         let key_id_max = interning.key_id_max;
         meta_set_number(&transaction, ROWS_POSITION, rows_position.0 as i64).map_err(&failed)?;
         if let Some(projected) = projected {
@@ -207,34 +233,48 @@ fn insert<'a>(
     rows: impl Iterator<Item = &'a HistoryRow>,
     numbering: &mut Numbering,
     interning: &mut Interning<'_>,
+    sids: &mut Vec<(Sid, i64)>,
 ) -> rusqlite::Result<()> {
-    let mut mentions: BTreeSet<(i64, i64)> = BTreeSet::new();
-    let mut sids: BTreeSet<(Sid, i64)> = BTreeSet::new();
+    let mut mentions: BTreeSet<(i64, i64, u16)> = BTreeSet::new();
     let mut add_event = transaction.prepare_cached(
         "INSERT INTO events (id, workspace, at_ms, kind, checksum, sid, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     for row in rows {
         let id = numbering.next(row.at_ms);
         let workspace = interning.key(transaction, row.workspace, ROLE_WORKSPACE)?;
-        let checksum = checksum::history_event(id, row.at_ms, &row.sid, row.kind, &row.payload);
+        let checksum = checksum::history_event(&row.workspace, id, row.at_ms, &row.sid, row.kind, &row.payload);
         add_event.execute(params![id, workspace, row.at_ms, row.kind, checksum, row.sid, row.payload])?;
-        mentions.insert((workspace, id));
-        mentions.insert((interning.key(transaction, row.workspace, ROLE_KIND + u32::from(row.kind))?, id));
+        mentions.insert((workspace, id, row.kind));
         for reference in &row.references {
-            mentions.insert((interning.key(transaction, reference.sid, role_number(reference.role))?, id));
+            let key = interning.key(transaction, reference.sid, role_number(reference.role))?;
+            mentions.insert((key, id, row.kind));
         }
-        sids.insert((row.sid, id));
+        sids.push((row.sid, id));
     }
     // In order of keys, so that neighbours go to the same page at the same time.
-    let mut add_mention = transaction.prepare_cached("INSERT INTO mentions (key, event) VALUES (?1, ?2)")?;
-    for (key, event) in mentions {
-        add_mention.execute([key, event])?;
-    }
-    let mut add_sid = transaction.prepare_cached("INSERT INTO events_by_sid (sid, event) VALUES (?1, ?2)")?;
-    for (sid, event) in sids {
-        add_sid.execute(params![sid, event])?;
+    let mut add_mention = transaction.prepare_cached("INSERT INTO mentions (key, event, kind) VALUES (?1, ?2, ?3)")?;
+    for (key, event, kind) in mentions {
+        add_mention.execute(params![key, event, kind])?;
     }
     Ok(())
+}
+
+/// Moves sids into a new run of the index.
+fn add_sid_run(transaction: &Transaction<'_>, run: i64, sids: &mut Vec<(Sid, i64)>) -> rusqlite::Result<()> {
+    let last_event = sids.iter().map(|(_, event)| *event).max().expect("a run is not empty");
+    sids.sort_unstable();
+    let mut add = transaction.prepare_cached("INSERT INTO sids (run, sid, event) VALUES (?1, ?2, ?3)")?;
+    for (sid, event) in sids.drain(..) {
+        add.execute(params![run, sid, event])?;
+    }
+    meta_set_number(transaction, SID_RUNS, run)?;
+    meta_set_number(transaction, SID_RUNS_EVENT, last_event)
+}
+
+fn read_sids_after(connection: &Connection, event: i64) -> rusqlite::Result<Vec<(Sid, i64)>> {
+    let mut statement = connection.prepare("SELECT sid, id FROM events WHERE id > ?1")?;
+    let rows = statement.query_map([event], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
 }
 
 /// Adds to `events` those of a day that a query asks for, at most `wanted`, in the direction in which it goes.
@@ -272,7 +312,7 @@ pub(super) fn select(
     }
     if !keys.kinds.is_empty() {
         let marks = vec!["?"; keys.kinds.len()].join(", ");
-        write!(sql, " AND e.kind IN ({marks})").expect("a string takes all");
+        write!(sql, " AND m.kind IN ({marks})").expect("a string takes all");
         values.extend(keys.kinds.iter().map(|&kind| i64::from(kind)));
     }
     write!(sql, " ORDER BY m.event {} LIMIT ?", if ascending { "ASC" } else { "DESC" }).expect("a string takes all");
@@ -308,11 +348,6 @@ fn find_keys(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<
     let mut kinds = query.kinds.clone();
     kinds.sort_unstable();
     kinds.dedup();
-    if let [kind] = kinds[..] {
-        let Some(key) = find_key(connection, query.workspace, ROLE_KIND + u32::from(kind))? else { return Ok(None) };
-        keys.push(key);
-        kinds.clear();
-    }
     let leading = if keys.is_empty() { workspace } else { keys.remove(0) };
     Ok(Some(QueryKeys { workspace, leading, others: keys, kinds }))
 }
@@ -340,30 +375,54 @@ pub(super) fn find(
     sid: Sid,
 ) -> Result<Option<HistoryEvent>, ReadError> {
     let failed = read_failed("look for an event in the history", path);
+    let Some(workspace_key) = find_key(connection, workspace, ROLE_WORKSPACE).map_err(&failed)? else {
+        return Ok(None);
+    };
+    let Some(id) = find_id(connection, workspace_key, sid).map_err(&failed)? else { return Ok(None) };
     let found = connection
-        .prepare_cached(
-            "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload
-             FROM events_by_sid s CROSS JOIN events e ON e.id = s.event
-             WHERE s.sid = ?1 AND e.workspace = (SELECT id FROM keys WHERE sid = ?2 AND role = ?3)",
-        )
-        .and_then(|mut statement| {
-            statement.query_row(params![sid, workspace, ROLE_WORKSPACE], |row| event_of(row, workspace)).optional()
-        })
+        .prepare_cached("SELECT id, at_ms, kind, checksum, sid, payload FROM events WHERE id = ?1")
+        .and_then(|mut statement| statement.query_row([id], |row| event_of(row, workspace)))
         .map_err(&failed)?;
-    Ok(found.map(|found| verified(found, path)).transpose()?)
+    Ok(Some(verified(found, path)?))
+}
+
+fn find_id(connection: &Connection, workspace: i64, sid: Sid) -> rusqlite::Result<Option<i64>> {
+    let mut in_run = connection.prepare_cached(
+        "SELECT e.id FROM sids s CROSS JOIN events e ON e.id = s.event
+         WHERE s.run = ?1 AND s.sid = ?2 AND e.workspace = ?3",
+    )?;
+    for run in (1..=meta_number(connection, SID_RUNS)?).rev() {
+        let found = in_run.query_row(params![run, sid, workspace], |row| row.get(0)).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    connection
+        .prepare_cached("SELECT id FROM events WHERE id > ?1 AND sid = ?2 AND workspace = ?3")?
+        .query_row(params![meta_number(connection, SID_RUNS_EVENT)?, sid, workspace], |row| row.get(0))
+        .optional()
 }
 
 pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckReport) -> Result<(), ReadError> {
     database::quick_check(connection, path, &mut report.damage)?;
     let failed = read_failed("check the history", path);
     let mut statement = connection
-        .prepare("SELECT id, at_ms, kind, checksum, sid, payload FROM events ORDER BY id")
+        .prepare(
+            "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload, k.sid,
+                 EXISTS (SELECT 1 FROM mentions m WHERE m.key = e.workspace AND m.event = e.id AND m.kind = e.kind)
+             FROM events e LEFT JOIN keys k ON k.id = e.workspace AND k.role = ?1 ORDER BY e.id",
+        )
         .map_err(&failed)?;
-    let mut rows = statement.query([]).map_err(&failed)?;
+    let mut rows = statement.query([ROLE_WORKSPACE]).map_err(&failed)?;
     while let Some(row) = rows.next().map_err(&failed)? {
         report.history_events += 1;
-        if let Err(damage) = verified(event_of(row, [0; 16]).map_err(&failed)?, path) {
+        let event = row.get(6).and_then(|workspace| event_of(row, workspace)).map_err(&failed)?;
+        let id = event.0.key.id;
+        if let Err(damage) = verified(event, path) {
             report.damage.push(damage);
+        } else if !row.get::<_, bool>(7).map_err(&failed)? {
+            let problem = "its workspace does not find it".to_owned();
+            report.damage.push(Damage { path: path.to_path_buf(), place: format!("event {id}"), problem });
         }
         if report.damage.len() >= limits::DAMAGE_LISTED_MAX {
             break;
@@ -384,7 +443,8 @@ fn event_of(row: &Row<'_>, workspace: Sid) -> rusqlite::Result<(HistoryEvent, u3
 }
 
 fn verified((event, expected): (HistoryEvent, u32), path: &Path) -> Result<HistoryEvent, Damage> {
-    let found = checksum::history_event(event.key.id, event.key.at_ms, &event.sid, event.kind, &event.payload);
+    let HistoryEvent { key, workspace, sid, kind, payload } = &event;
+    let found = checksum::history_event(workspace, key.id, key.at_ms, sid, *kind, payload);
     if found == expected {
         return Ok(event);
     }

@@ -1,0 +1,308 @@
+//! The store in its directory.
+
+use std::fs;
+use std::path::Path;
+
+use pointsman_store::{
+    Epoch, HistoryOrder, HistoryQuery, OpenError, Options, OutboxNumber, Position, Record, Role, SequenceNumber,
+    SqliteStore, Store, limits,
+};
+
+use crate::samples::{
+    ALL, DAY_MS, NOON_MS, append, copy_directory, load, mention, put, record, records, row, save, scratch, sid,
+    snapshot, stream,
+};
+
+fn open(directory: &Path) -> SqliteStore {
+    SqliteStore::open(directory, &Options::default()).unwrap()
+}
+
+fn history_files(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory.join("history")).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".sqlite"));
+    names.sort();
+    names
+}
+
+#[test]
+fn everything_is_there_after_reopening() {
+    let directory = scratch();
+    let epoch = {
+        let store = open(directory.path());
+        let epoch = store.begin_epoch().unwrap();
+        append(&store, epoch, &records(1, 1, 5));
+        store.append(epoch, &records(2, 1, 2), &[put(1, 1, 5)]).unwrap();
+        save(&store, snapshot(1, 3, 3), &["three"]);
+        save(&store, snapshot(1, 4, 4), &["four"]);
+        store.project(Position(6), &[row(1, 1, 1, NOON_MS), row(6, 1, 6, NOON_MS + DAY_MS)]).unwrap();
+        store.meta_put("clock", b"now").unwrap();
+        assert_eq!(store.trim().unwrap(), 3);
+        epoch
+    };
+    let store = open(directory.path());
+    assert_eq!(store.directory(), directory.path());
+    assert_eq!(store.last_position(), Position(7));
+    assert_eq!(store.streams().unwrap(), [(stream(1), SequenceNumber(5)), (stream(2), SequenceNumber(2))]);
+    assert_eq!(store.read_after(Position::ZERO, ALL).unwrap().len(), 4);
+    assert_eq!(store.snapshots().unwrap().newest, [snapshot(1, 4, 4)]);
+    assert_eq!(load(&store, snapshot(1, 3, 3)), ["three"]);
+    assert_eq!(store.history_position(), Position(6));
+    assert_eq!(store.history(&HistoryQuery::all(sid(1))).unwrap().events.len(), 2);
+    assert_eq!(store.outbox_read(OutboxNumber(0), 9).unwrap().len(), 1);
+    assert_eq!(store.meta("clock").unwrap().as_deref(), Some(&b"now"[..]));
+    assert_eq!(append(&store, epoch, &[record(1, 6)]), Position(8), "the epoch is kept");
+    assert_eq!(store.begin_epoch().unwrap(), Epoch(epoch.0 + 1));
+}
+
+#[test]
+fn a_trimmed_journal_goes_on_after_reopening() {
+    let directory = scratch();
+    {
+        let store = open(directory.path());
+        let epoch = store.begin_epoch().unwrap();
+        append(&store, epoch, &records(1, 1, 5));
+        save(&store, snapshot(1, 5, 5), &["five"]);
+        append(&store, epoch, &[]);
+        store.project(Position(5), &[]).unwrap();
+        // Two snapshots of the same state would be one; an empty turn makes the second.
+        append(&store, epoch, &[record(1, 6)]);
+        save(&store, snapshot(1, 6, 6), &["six"]);
+        assert_eq!(store.trim().unwrap(), 5);
+    }
+    {
+        let store = open(directory.path());
+        assert_eq!(store.history_position(), Position(5), "known although no event was ever projected");
+        let epoch = store.begin_epoch().unwrap();
+        append(&store, epoch, &[record(1, 7)]);
+        save(&store, snapshot(1, 7, 7), &["seven"]);
+        store.project(Position(7), &[]).unwrap();
+        assert_eq!(store.trim().unwrap(), 1);
+        store.delete_stream(stream(1)).unwrap();
+    }
+    let store = open(directory.path());
+    let epoch = store.begin_epoch().unwrap();
+    assert_eq!(append(&store, epoch, &[record(1, 1)]), Position(8));
+}
+
+#[test]
+fn a_directory_is_used_by_one_at_a_time() {
+    let directory = scratch();
+    let store = open(directory.path());
+    let error = SqliteStore::open(directory.path(), &Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse { .. }));
+    let expected = format!("the data directory {} is in use by another process", directory.path().display());
+    assert_eq!(error.to_string(), expected);
+    drop(store);
+    open(directory.path());
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let directory = scratch();
+    let path = directory.path().join("file");
+    fs::write(&path, "in the way").unwrap();
+    let error = SqliteStore::open(&path.join("data"), &Options::default()).unwrap_err();
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+}
+
+#[test]
+fn a_deletion_that_was_cut_short_is_finished() {
+    let directory = scratch();
+    {
+        let store = open(directory.path());
+        let epoch = store.begin_epoch().unwrap();
+        append(&store, epoch, &records(1, 1, 5));
+        append(&store, epoch, &records(2, 1, 5));
+        save(&store, snapshot(1, 3, 3), &["three"]);
+    }
+    let journal = rusqlite::Connection::open(directory.path().join("journal.sqlite")).unwrap();
+    journal.execute("UPDATE streams SET deleting = 1 WHERE stream = ?1", [stream(1).0]).unwrap();
+    journal.execute("DELETE FROM records WHERE position <= 2", []).unwrap();
+    drop(journal);
+    let store = open(directory.path());
+    assert_eq!(store.streams().unwrap(), [(stream(2), SequenceNumber(5))]);
+    assert_eq!(store.read_after(Position::ZERO, ALL).unwrap().len(), 5);
+    assert!(store.snapshots().unwrap().newest.is_empty());
+}
+
+#[test]
+fn more_than_a_slice_is_trimmed_and_deleted() {
+    let directory = scratch();
+    let store = open(directory.path());
+    let epoch = store.begin_epoch().unwrap();
+    let count = 2 * limits::TRIM_SLICE_RECORDS as u64;
+    append(&store, epoch, &records(1, 1, count));
+    append(&store, epoch, &[record(1, count + 1), record(1, count + 2)]);
+    save(&store, snapshot(1, count + 1, count + 1), &["a"]);
+    save(&store, snapshot(1, count + 2, count + 2), &["b"]);
+    store.project(Position(count + 2), &[]).unwrap();
+    assert_eq!(store.trim().unwrap(), count + 1);
+    append(&store, epoch, &records(2, 1, count));
+    store.delete_stream(stream(2)).unwrap();
+    assert_eq!(store.read_after(Position::ZERO, ALL).unwrap().len(), 1);
+}
+
+#[test]
+fn events_lie_in_the_file_of_their_utc_day() {
+    let directory = scratch();
+    let midnight = NOON_MS + DAY_MS / 2;
+    let store =
+        SqliteStore::open(directory.path(), &Options { history_days_open_max: 1, ..Options::default() }).unwrap();
+    let epoch = store.begin_epoch().unwrap();
+    append(&store, epoch, &records(1, 1, 9));
+    let instants = [midnight - 1, midnight, midnight + DAY_MS - 1, midnight + DAY_MS, midnight + 30 * DAY_MS];
+    let rows: Vec<_> = instants.iter().zip(1..).map(|(&at_ms, number)| row(number, 1, number, at_ms)).collect();
+    store.project(Position(5), &rows).unwrap();
+    let files = [
+        "history-2024-03-05.sqlite",
+        "history-2024-03-06.sqlite",
+        "history-2024-03-07.sqlite",
+        "history-2024-04-05.sqlite",
+    ];
+    assert_eq!(history_files(directory.path()), files);
+    let seen = |query: HistoryQuery| {
+        let page = store.history(&HistoryQuery { order: HistoryOrder::OldestFirst, ..query }).unwrap();
+        page.events.iter().map(|event| event.key.at_ms).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(HistoryQuery::all(sid(1))), instants);
+    let from = HistoryQuery { from_ms: midnight, to_ms: midnight + DAY_MS, ..HistoryQuery::all(sid(1)) };
+    assert_eq!(seen(from), instants[1..4]);
+    assert_eq!(store.retain(midnight + DAY_MS).unwrap(), 2);
+    assert_eq!(history_files(directory.path()), files[2..]);
+    assert_eq!(seen(HistoryQuery::all(sid(1))), instants[3 - 1 + 1..]);
+}
+
+#[test]
+fn a_floor_of_retention_outlives_the_process() {
+    let directory = scratch();
+    {
+        let store = open(directory.path());
+        let epoch = store.begin_epoch().unwrap();
+        append(&store, epoch, &records(1, 1, 9));
+        store.project(Position(2), &[row(1, 1, 1, NOON_MS), row(2, 1, 2, NOON_MS)]).unwrap();
+        assert_eq!(store.retain(NOON_MS + DAY_MS).unwrap(), 1);
+        assert_eq!(history_files(directory.path()), Vec::<String>::new());
+    }
+    let store = open(directory.path());
+    assert_eq!(store.history_position(), Position(2), "kept although its file is gone");
+    store.project(Position(4), &[row(3, 1, 3, NOON_MS), row(4, 1, 4, NOON_MS + DAY_MS)]).unwrap();
+    assert_eq!(history_files(directory.path()), ["history-2024-03-06.sqlite"]);
+}
+
+#[test]
+fn a_history_that_has_fallen_back_gets_every_row_once() {
+    let root = scratch();
+    let (live, old, crashed) = (root.path().join("live"), root.path().join("old"), root.path().join("crashed"));
+    let midnight = NOON_MS + DAY_MS / 2;
+    // Two days that take turns, as the clocks of two workspaces may have it around midnight.
+    let rows: Vec<_> = (1..=40)
+        .map(|number| row(number, 1 + number % 2, number, midnight - 20 + (number % 2 * 20 + number / 2) as i64))
+        .collect();
+    let store = open(&live);
+    let epoch = store.begin_epoch().unwrap();
+    append(&store, epoch, &records(1, 1, 40));
+    store.project(Position(10), &rows[..10]).unwrap();
+    copy_directory(&live, &old);
+    store.project(Position(40), &rows[10..]).unwrap();
+    drop(store);
+    // The file written last falls back to what it was; the other one was synchronised before and keeps its rows.
+    let newest = "history/history-2024-03-06.sqlite";
+    copy_directory(&live, &crashed);
+    for suffix in ["", "-wal"] {
+        fs::copy(old.join(format!("{newest}{suffix}")), crashed.join(format!("{newest}{suffix}"))).unwrap();
+    }
+    let store = open(&crashed);
+    assert_eq!(store.history_position(), Position(10));
+    for part in rows.chunks(7) {
+        store.project(part.last().unwrap().position, part).unwrap();
+    }
+    for workspace in [1, 2] {
+        let page = store.history(&HistoryQuery { limit: 100, ..HistoryQuery::all(sid(workspace)) }).unwrap();
+        let mut found: Vec<u64> = page
+            .events
+            .iter()
+            .map(|event| str::from_utf8(&event.payload).unwrap().strip_prefix("event ").unwrap().parse().unwrap())
+            .collect();
+        found.reverse();
+        let expected: Vec<u64> = (1..=40).filter(|number| 1 + number % 2 == workspace).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn an_event_is_found_by_sid_in_every_run_of_the_index() {
+    let directory = scratch();
+    let count = 2 * limits::HISTORY_SID_RUN_EVENTS as u64 + 10;
+    let find = |store: &SqliteStore, number: u64| store.history_event(sid(1), sid(1_000_000 + number)).unwrap();
+    let numbers = [1, count / 3, count / 2, count - 11, count - 5, count];
+    {
+        let store = open(directory.path());
+        let epoch = store.begin_epoch().unwrap();
+        for sequences in (1..=count).collect::<Vec<_>>().chunks(4_096) {
+            append(&store, epoch, &records(1, sequences[0], *sequences.last().unwrap()));
+            let rows: Vec<_> =
+                sequences.iter().map(|&number| row(number, 1, number, NOON_MS + number as i64)).collect();
+            store.project(Position(*sequences.last().unwrap()), &rows).unwrap();
+        }
+        for number in numbers {
+            assert_eq!(find(&store, number).unwrap().key.at_ms, NOON_MS + number as i64);
+        }
+        assert_eq!(find(&store, count + 1), None);
+    }
+    let store = open(directory.path());
+    append(&store, store.begin_epoch().unwrap(), &records(2, 1, 10));
+    let rows: Vec<_> = (count + 1..=count + 10).map(|number| row(number, 1, number, NOON_MS + DAY_MS / 4)).collect();
+    store.project(Position(count + 10), &rows).unwrap();
+    for number in numbers.into_iter().chain([count + 1, count + 10]) {
+        assert!(find(&store, number).is_some(), "{number}");
+    }
+}
+
+#[test]
+fn a_full_millisecond_runs_over_into_the_next_and_is_still_found_by_its_instant() {
+    let directory = scratch();
+    let store = open(directory.path());
+    let epoch = store.begin_epoch().unwrap();
+    append(&store, epoch, &records(1, 1, 4));
+    store.project(Position(1), &[row(1, 1, 1, NOON_MS)]).unwrap();
+    drop(store);
+    // A million events are too slow to make here: the last one of the millisecond is moved to its end.
+    let day = directory.path().join("history/history-2024-03-05.sqlite");
+    let connection = rusqlite::Connection::open(day).unwrap();
+    let end = ((NOON_MS + 1) << limits::HISTORY_COUNTER_BITS) - 1;
+    connection
+        .execute_batch(&format!(
+            "UPDATE events SET id = {end}; UPDATE mentions SET event = {end};
+             DELETE FROM events WHERE id = 0;"
+        ))
+        .unwrap();
+    drop(connection);
+    let store = open(directory.path());
+    let rows = [row(2, 1, 2, NOON_MS), row(3, 1, 3, NOON_MS), row(4, 1, 4, NOON_MS + 1)];
+    store.project(Position(4), &rows).unwrap();
+    let count = |from_ms, to_ms| {
+        let references = vec![mention(Role::Worker, 100)];
+        let query = HistoryQuery { from_ms, to_ms, references, ..HistoryQuery::all(sid(1)) };
+        let page = store.history(&query).unwrap();
+        page.events.iter().map(|event| event.key.at_ms - NOON_MS).collect::<Vec<_>>()
+    };
+    assert_eq!(count(NOON_MS, NOON_MS), [0], "events 2 and 4 are the worker's");
+    assert_eq!(count(NOON_MS + 1, NOON_MS + 1), [1]);
+    assert_eq!(count(NOON_MS, NOON_MS + 1), [1, 0]);
+}
+
+#[test]
+fn the_write_ahead_log_starts_over_under_load() {
+    let directory = scratch();
+    let options = Options { checkpoint_bytes: 256 << 10, wal_bytes_max: 1 << 20, ..Options::default() };
+    let store = SqliteStore::open(directory.path(), &options).unwrap();
+    let epoch = store.begin_epoch().unwrap();
+    for sequence in 1..=600 {
+        let record = Record { payload: vec![7; 64 << 10], ..record(1, sequence) };
+        append(&store, epoch, &[record]);
+    }
+    let written = 600 * (64 << 10);
+    let wal = fs::metadata(directory.path().join("journal.sqlite-wal")).unwrap().len();
+    assert!(wal < written / 2, "the log has {wal} bytes after {written} were appended");
+}
