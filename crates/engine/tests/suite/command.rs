@@ -59,6 +59,7 @@ impl Parameters<'_> {
     }
 
     /// Empty detaches.
+    #[expect(clippy::option_option, reason = "absent, empty and given are three things")]
     fn optional_sid<E: Entity>(&mut self, key: &str) -> Parsed<Option<Option<Sid<E>>>> {
         let Some(name) = self.text(key)? else { return Ok(None) };
         if name.is_empty() { Ok(Some(None)) } else { sid(self.names, &name).map(Some).map(Some) }
@@ -132,6 +133,7 @@ pub(crate) fn parse(step: &Step, names: &Names, zero: Timestamp, state: Option<&
 
 fn create_workspace(parameters: &mut Parameters<'_>) -> Parsed<CreateWorkspace> {
     Ok(CreateWorkspace {
+        number: 1,
         seed: [7; 16],
         sid: Sid::from_bytes([1; 16]),
         account: Sid::from_bytes([2; 16]),
@@ -148,12 +150,7 @@ fn run(command: Command, if_match: Option<u64>) -> Request {
     Request::Run { command, creates: None, if_match }
 }
 
-fn command(
-    given: &[&str],
-    parameters: &mut Parameters<'_>,
-    rules: Option<Arc<str>>,
-    state: &State,
-) -> Parsed<Request> {
+fn command(given: &[&str], parameters: &mut Parameters<'_>, rules: Option<Arc<str>>, state: &State) -> Parsed<Request> {
     let if_match = parameters.number("If-Match")?.map(u64::from);
     match given {
         ["create", kind, name] => {
@@ -528,7 +525,8 @@ fn rules(step: &Step, names: &Names) -> Parsed<Option<Arc<str>>> {
 }
 
 fn target(text: &str, name: Option<&str>, names: &Names) -> Parsed<String> {
-    let mut members: Vec<String> = name.map(|name| format!("\"target_friendly_name\":{}", json(name))).into_iter().collect();
+    let mut members: Vec<String> =
+        name.map(|name| format!("\"target_friendly_name\":{}", json(name))).into_iter().collect();
     for word in words(text) {
         members.push(match pair(&word) {
             Some((key @ ("timeout" | "priority"), value)) => format!("\"{key}\":{value}"),

@@ -73,7 +73,10 @@ impl Names {
 
 /// `R1(…)` is `R(…)`.
 fn canonical(name: &str) -> String {
-    match name.strip_prefix("R1(").map(|rest| ("R(", rest)).or_else(|| name.strip_prefix("X1(").map(|rest| ("X(", rest)))
+    match name
+        .strip_prefix("R1(")
+        .map(|rest| ("R(", rest))
+        .or_else(|| name.strip_prefix("X1(").map(|rest| ("X(", rest)))
     {
         Some((start, rest)) => format!("{start}{rest}"),
         None => name.to_string(),

@@ -1,0 +1,53 @@
+//! The scenarios of `scenarios/`, run on the engine.
+//!
+//! `SCENARIO=S13 cargo test -p pointsman-engine --test suite` runs one; `UPDATE_EXPECT=1` writes what the engine does
+//! into the files, to be read before it is committed.
+
+mod command;
+mod language;
+mod names;
+mod report;
+mod runner;
+mod show;
+mod wrong;
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::language::Library;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+}
+
+#[test]
+fn the_engine_does_what_the_scenarios_say() {
+    let library = Library::open(&folder()).unwrap_or_else(|fault| panic!("{}", fault.0));
+    let only = env::var("SCENARIO").ok();
+    let update = env::var("UPDATE_EXPECT").is_ok();
+    let (mut count, mut failed, mut report, mut rewrites) = (0, 0, String::new(), Vec::new());
+    for name in library.scenarios().filter(|name| only.as_deref().is_none_or(|only| only == *name)) {
+        count += 1;
+        let outcome = library.plan(name).and_then(|plan| runner::run(&plan, update));
+        match outcome {
+            Err(fault) => {
+                failed += 1;
+                writeln!(report, "{}\n", fault.0).expect("text");
+            }
+            Ok(outcome) => {
+                failed += u32::from(!outcome.differences.is_empty());
+                for difference in &outcome.differences {
+                    writeln!(report, "{difference}").expect("text");
+                }
+                rewrites.extend(outcome.rewrites);
+            }
+        }
+    }
+    assert!(count > 0, "there is no such scenario");
+    if update {
+        report::rewrite(&rewrites);
+        return;
+    }
+    assert!(failed == 0, "{failed} of {count} scenarios went differently\n\n{report}");
+}
