@@ -1,0 +1,101 @@
+//! What goes into a shard and what comes out.
+
+use std::sync::Arc;
+
+use pointsman_api::{Answer, Call, HistoryRequest, WorkspaceRow};
+use pointsman_engine::{Account, Alert, CreateWorkspace, PublicEvent, Reservation, Sid, Timestamp, Workspace};
+
+use crate::delivery::{AssignmentOutcome, Delivery};
+
+/// Whom a reply is for; the caller makes them up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Something for the Workspaces of a shard to do.
+#[derive(Debug)]
+pub enum Input {
+    /// A call inside one Workspace.
+    Call { ticket: Ticket, account: Sid<Account>, call: Box<Call> },
+    /// A Workspace is to be made; `call` is the request, for its answer.
+    CreateWorkspace { ticket: Ticket, create: CreateWorkspace, call: Box<Call> },
+    /// The shard's part of an account's list of Workspaces.
+    ListWorkspaces { ticket: Ticket, account: Sid<Account>, call: Box<Call> },
+    /// An assignment callback came to an end.
+    Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
+    /// Let due timers fire.
+    Tick,
+    /// Answers when everything before it is committed.
+    Barrier { ticket: Ticket },
+}
+
+/// What goes back for a ticket, once the batch is durable.
+#[derive(Debug)]
+pub enum Reply {
+    Answer(Answer),
+    /// The answer is made of stored events.
+    ///
+    /// - `cursor`: the SID of the event that the request's cursor names by number.
+    History {
+        request: Box<HistoryRequest>,
+        cursor: Option<Sid<PublicEvent>>,
+    },
+    Workspaces(Vec<WorkspaceRow>),
+    /// - `next_deadline`: the shard's earliest timer.
+    Barrier {
+        next_deadline: Option<Timestamp>,
+    },
+}
+
+/// One turn, to be appended to the journal.
+#[derive(Clone, Debug)]
+pub struct PendingRecord {
+    /// The Workspace's SID, without its prefix.
+    pub stream: [u8; 16],
+    /// One more than that of the stream's record before it.
+    pub sequence: u64,
+    pub at: Timestamp,
+    pub payload: Vec<u8>,
+    /// For the history.
+    pub published: Arc<[PublicEvent]>,
+}
+
+/// A change of the stored deliveries, made together with the records.
+#[derive(Clone, Debug)]
+pub enum OutboxChange {
+    Put(Arc<Delivery>),
+    /// It was delivered, or is not wanted any more.
+    Done {
+        sid: [u8; 16],
+    },
+    /// It failed for good.
+    Dead {
+        delivery: Arc<Delivery>,
+        at: Timestamp,
+        reason: String,
+    },
+    /// The Workspace is gone.
+    Forget {
+        workspace: [u8; 16],
+    },
+}
+
+/// What a shard made of its inputs since the last commit.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub records: Vec<PendingRecord>,
+    pub outbox: Vec<OutboxChange>,
+    pub replies: Vec<(Ticket, Reply)>,
+    /// To be sent once the batch is durable; each is in `outbox` too.
+    pub deliveries: Vec<Arc<Delivery>>,
+    /// Workspaces that were deleted: their streams may be forgotten after the commit.
+    pub deleted: Vec<Sid<Workspace>>,
+    /// For the log.
+    pub alerts: Vec<(Sid<Workspace>, Alert)>,
+}
+
+impl Batch {
+    /// Nothing has to be durable before the replies leave.
+    pub fn is_committed(&self) -> bool {
+        self.records.is_empty() && self.outbox.is_empty()
+    }
+}

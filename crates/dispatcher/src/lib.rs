@@ -1,0 +1,22 @@
+//! The loop's logic without I/O: whose answer and which callback goes where, and when.
+//!
+//! - [`Shard`] runs the Workspaces of one engine thread: it takes [`Input`]s and fills a [`Batch`] with what is to be
+//!   committed and with what may leave the process once it is. **Nothing in a batch may leave before its records are
+//!   durable**: that is the caller's promise (design: section 2).
+//! - [`Deliveries`] decides which callback is sent next, how often and when; the caller sends.
+//! - [`authenticate`] tells who calls.
+//!
+//! No socket, no file, no clock and no thread is in here, so the simulator runs the same code.
+
+mod auth;
+mod batch;
+mod deliveries;
+mod delivery;
+pub mod limits;
+mod shard;
+
+pub use crate::auth::{Caller, authenticate};
+pub use crate::batch::{Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
+pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect};
+pub use crate::delivery::{AssignmentOutcome, Delivery, DeliveryDecodeError, DeliveryKind};
+pub use crate::shard::{RestoreError, Shard, restore_state};

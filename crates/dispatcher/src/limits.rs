@@ -1,0 +1,10 @@
+//! Every bound of the dispatcher.
+
+/// Callbacks under way at the same time, over all Workspaces.
+pub const ATTEMPTS_MAX: usize = 256;
+/// Callbacks of one Workspace under way at the same time, so that a slow receiver cannot take every place.
+pub const ATTEMPTS_PER_WORKSPACE_MAX: usize = 32;
+/// Time for an assignment callback, and again for its fallback (reference: events-and-callbacks, section 7.2).
+pub const ASSIGNMENT_TIMEOUT_MS: u32 = 5_000;
+/// Bytes read of an assignment callback's answer (section 12.4).
+pub const ANSWER_BYTES_MAX: usize = 64 << 10;

@@ -1,0 +1,409 @@
+//! The Workspaces of one engine thread.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pointsman_api::instruction::{CallbackAnswer, Instruction, check_instruction};
+use pointsman_api::{self as api, ApiError, Call, HistoryCursor, Outcome, Target, event_fields, rejections};
+use pointsman_engine::{
+    Account, Command, CreateWorkspace, Engine, Event, EventKind, Id, Limits, PublicEvent, Reservation, SetupOutcome,
+    Sid, Snapshot, State, Timestamp, Turn, TurnRecord, Workspace,
+};
+use pointsman_record as record;
+
+use crate::batch::{Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
+use crate::delivery::{AssignmentOutcome, Delivery, DeliveryKind};
+
+/// Runs the Workspaces that it was given. One thread owns it.
+#[derive(Debug)]
+pub struct Shard {
+    limits: Limits,
+    workspaces: BTreeMap<Sid<Workspace>, Hosted>,
+}
+
+#[derive(Debug)]
+struct Hosted {
+    engine: Engine,
+    /// Number of its last record.
+    sequence: u64,
+}
+
+/// A Workspace could not be made again from what was stored.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RestoreError {
+    Record {
+        sequence: u64,
+        source: record::DecodeError,
+    },
+    Snapshot {
+        source: record::DecodeError,
+    },
+    /// The first record is not that of a creation.
+    NoBeginning,
+}
+
+impl std::fmt::Display for RestoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Record { sequence, .. } => write!(f, "failed to read record {sequence} of the workspace"),
+            Self::Snapshot { .. } => write!(f, "failed to read the snapshot of the workspace"),
+            Self::NoBeginning => write!(f, "the records of the workspace do not begin with its creation"),
+        }
+    }
+}
+
+impl std::error::Error for RestoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Record { source, .. } | Self::Snapshot { source } => Some(source),
+            Self::NoBeginning => None,
+        }
+    }
+}
+
+impl Shard {
+    pub const fn new(limits: Limits) -> Self {
+        Self { limits, workspaces: BTreeMap::new() }
+    }
+
+    /// Runs one input at an instant and adds what came of it to the batch.
+    ///
+    /// - `now`: an instant before the last one counts as the last one.
+    pub fn handle(&mut self, now: Timestamp, input: Input, batch: &mut Batch) {
+        match input {
+            Input::Call { ticket, account, call } => self.call(now, ticket, account, &call, batch),
+            Input::CreateWorkspace { ticket, create, call } => self.create_workspace(now, ticket, create, &call, batch),
+            Input::ListWorkspaces { ticket, account, call } => {
+                let mine = self.workspaces.values().map(|hosted| hosted.engine.state());
+                let mine = mine.filter(|state| state.workspace().account == account);
+                let rows = mine.map(|state| api::workspace_row(&call, state)).collect();
+                batch.replies.push((ticket, Reply::Workspaces(rows)));
+            }
+            Input::Assigned { workspace, reservation, outcome } => {
+                self.assigned(now, workspace, reservation, &outcome, batch);
+            }
+            Input::Tick => self.tick(now, batch),
+            Input::Barrier { ticket } => {
+                batch.replies.push((ticket, Reply::Barrier { next_deadline: self.next_deadline() }));
+            }
+        }
+    }
+
+    /// The earliest timer of all Workspaces. Cost: O(Workspaces).
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.workspaces.values().filter_map(|hosted| hosted.engine.next_deadline()).min()
+    }
+
+    /// The newest instant that any of its Workspaces has seen.
+    pub fn newest_instant(&self) -> Option<Timestamp> {
+        self.workspaces.values().map(|hosted| hosted.engine.state().now()).max()
+    }
+
+    /// Whether the account has a single-tasking Workspace here.
+    pub fn has_single_tasking(&self, account: Sid<Account>) -> bool {
+        let mut states = self.workspaces.values().map(|hosted| hosted.engine.state());
+        states.any(|state| state.workspace().account == account && !state.is_multitask())
+    }
+
+    pub fn workspaces(&self) -> impl Iterator<Item = &State> {
+        self.workspaces.values().map(|hosted| hosted.engine.state())
+    }
+
+    /// Takes down every Workspace with the number of its last record.
+    pub fn snapshots(&self) -> impl Iterator<Item = (Sid<Workspace>, u64, Snapshot)> + '_ {
+        self.workspaces.iter().map(|(sid, hosted)| (*sid, hosted.sequence, hosted.engine.state().snapshot()))
+    }
+
+    /// Panics unless every Workspace is consistent. For tests and simulation.
+    pub fn check_invariants(&self) {
+        for hosted in self.workspaces.values() {
+            hosted.engine.check_invariants();
+        }
+    }
+
+    // Recovery
+
+    /// Adds a Workspace from its newest snapshot, if there is one, and the records after it.
+    ///
+    /// - `snapshot`: the number of the last record that it holds, and its chunks.
+    /// - Returns whether it still exists; a deleted one is not added.
+    pub fn restore(
+        &mut self,
+        snapshot: Option<(u64, Vec<Vec<u8>>)>,
+        records: impl Iterator<Item = (u64, Vec<u8>)>,
+    ) -> Result<bool, RestoreError> {
+        let restored = restore_state(snapshot, records)?;
+        let Some((sequence, state)) = restored else { return Ok(false) };
+        if state.is_deleted() {
+            return Ok(false);
+        }
+        let sid = state.workspace().sid;
+        self.workspaces.insert(sid, Hosted { engine: Engine::restore(state, self.limits), sequence });
+        Ok(true)
+    }
+
+    /// Forgets every Workspace, to restore them from the store after a failed commit.
+    pub fn clear(&mut self) {
+        self.workspaces.clear();
+    }
+
+    // Calls
+
+    fn call(&mut self, now: Timestamp, ticket: Ticket, account: Sid<Account>, call: &Call, batch: &mut Batch) {
+        let mine = |hosted: &&mut Hosted| hosted.engine.state().workspace().account == account;
+        let hosted = call.workspace().and_then(|sid| self.workspaces.get_mut(&sid)).filter(mine);
+        let Some(hosted) = hosted else {
+            batch.replies.push((ticket, Reply::Answer(ApiError::not_found(&call.path).answer())));
+            return;
+        };
+        let mut turn = hosted.engine.begin(now);
+        let outcome = api::execute(call, &mut turn);
+        let reply = match outcome {
+            Outcome::Answer(answer) => Reply::Answer(answer),
+            Outcome::History(request) => {
+                let cursor = match request.query.cursor {
+                    HistoryCursor::Start => None,
+                    HistoryCursor::OlderThan(number) | HistoryCursor::NewerThan(number) => {
+                        Some(turn.state().public_event_sid(Id::new(number)))
+                    }
+                    HistoryCursor::OlderThanSid(sid) | HistoryCursor::NewerThanSid(sid) => Some(sid),
+                };
+                Reply::History { request, cursor }
+            }
+            Outcome::Instruction { answer, instructed } => {
+                if instructed.held {
+                    finish_setup(&mut turn, instructed.reservation);
+                }
+                Reply::Answer(answer)
+            }
+        };
+        let record = turn.finish();
+        batch.replies.push((ticket, reply));
+        self.keep(call.workspace().expect("it was found by it"), record, Vec::new(), batch);
+    }
+
+    fn create_workspace(
+        &mut self,
+        now: Timestamp,
+        ticket: Ticket,
+        create: CreateWorkspace,
+        call: &Call,
+        batch: &mut Batch,
+    ) {
+        let sid = create.sid;
+        assert!(!self.workspaces.contains_key(&sid), "SIDs are drawn at random");
+        let (engine, record) = Engine::create_workspace(now, self.limits, create);
+        let answer = api::created_workspace(call, engine.state());
+        self.workspaces.insert(sid, Hosted { engine, sequence: 0 });
+        batch.replies.push((ticket, Reply::Answer(answer)));
+        self.keep(sid, record, Vec::new(), batch);
+    }
+
+    fn tick(&mut self, now: Timestamp, batch: &mut Batch) {
+        let due = |hosted: &Hosted| hosted.engine.next_deadline().is_some_and(|deadline| deadline <= now);
+        let due: Vec<_> = self.workspaces.iter().filter(|(_, hosted)| due(hosted)).map(|(sid, _)| *sid).collect();
+        for sid in due {
+            let record = self.workspaces.get_mut(&sid).expect("just listed").engine.begin(now).finish();
+            self.keep(sid, record, Vec::new(), batch);
+        }
+    }
+
+    /// The application's answer to an offer, or that there was none.
+    fn assigned(
+        &mut self,
+        now: Timestamp,
+        workspace: Sid<Workspace>,
+        reservation: Sid<Reservation>,
+        outcome: &AssignmentOutcome,
+        batch: &mut Batch,
+    ) {
+        let done = vec![OutboxChange::Done { sid: reservation.bytes() }];
+        let Some(hosted) = self.workspaces.get_mut(&workspace) else {
+            batch.outbox.extend(done);
+            return;
+        };
+        let mut turn = hosted.engine.begin(now);
+        if let Some(id) = turn.state().find_reservation(reservation).map(|reservation| reservation.id) {
+            carry_out(&mut turn, id, outcome);
+        }
+        let record = turn.finish();
+        self.keep(workspace, record, done, batch);
+    }
+
+    // What a turn leaves
+
+    /// Numbers the record and works out whom its events are to be told.
+    fn keep(&mut self, sid: Sid<Workspace>, turn: TurnRecord, outbox: Vec<OutboxChange>, batch: &mut Batch) {
+        batch.outbox.extend(outbox);
+        batch.alerts.extend(turn.alerts.iter().map(|alert| (sid, *alert)));
+        if turn.is_empty() {
+            return;
+        }
+        let hosted = self.workspaces.get_mut(&sid).expect("its turn has just run");
+        let state = hosted.engine.state();
+        for delivery in deliveries(state, &turn.published) {
+            batch.outbox.push(OutboxChange::Put(delivery.clone()));
+            batch.deliveries.push(delivery);
+        }
+        hosted.sequence += 1;
+        batch.records.push(PendingRecord {
+            stream: sid.bytes(),
+            sequence: hosted.sequence,
+            at: state.now(),
+            payload: record::turn::encode(&turn),
+            published: turn.published.into(),
+        });
+        if state.is_deleted() {
+            self.workspaces.remove(&sid);
+            batch.deleted.push(sid);
+        }
+    }
+}
+
+/// Folds a snapshot and the records after it. `None` when there is neither.
+///
+/// - Returns the number of the last record with the state.
+pub fn restore_state(
+    snapshot: Option<(u64, Vec<Vec<u8>>)>,
+    records: impl Iterator<Item = (u64, Vec<u8>)>,
+) -> Result<Option<(u64, State)>, RestoreError> {
+    let mut restored = match snapshot {
+        Some((sequence, chunks)) => {
+            let snapshot = record::snapshot::decode(chunks).map_err(|source| RestoreError::Snapshot { source })?;
+            Some((sequence, State::from_snapshot(snapshot)))
+        }
+        None => None,
+    };
+    for (sequence, payload) in records {
+        let turn = record::turn::decode(&payload).map_err(|source| RestoreError::Record { sequence, source })?;
+        let mut events = turn.events.iter();
+        let (before, mut state) = if let Some(restored) = restored.take() {
+            restored
+        } else {
+            let (Some(Event::TimeAdvanced { at }), Some(first)) = (events.next(), events.next()) else {
+                return Err(RestoreError::NoBeginning);
+            };
+            (0, State::create(*at, first).ok_or(RestoreError::NoBeginning)?)
+        };
+        assert!(before < sequence, "records come in order");
+        for event in events {
+            state.evolve(event);
+        }
+        state.count_published(turn.published.len() as u64);
+        restored = Some((sequence, state));
+    }
+    Ok(restored)
+}
+
+/// Does what the application's answer says.
+fn carry_out(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: &AssignmentOutcome) {
+    let answer = match outcome {
+        AssignmentOutcome::Failed => return run(turn, Command::FailCallback { reservation: id }),
+        AssignmentOutcome::Answered(answer) => answer,
+    };
+    run(turn, Command::AnswerCallback { reservation: id });
+    let reservation_sid = turn.state().reservation(id).expect("found before").sid;
+    let refused = match answer {
+        CallbackAnswer::NoInstruction | CallbackAnswer::NotJson => return,
+        CallbackAnswer::Instruction(instruction) => match follow(turn, id, instruction) {
+            Ok(()) => return,
+            Err(error) => (error.code(), error.message),
+        },
+        CallbackAnswer::Refused { code, message } => (*code, message.clone()),
+    };
+    let (code, reason) = refused;
+    tracing::warn!(code, %reservation_sid, reason, "assignment instruction not carried out");
+}
+
+/// Follows an instruction, as a Reservation update with the same would.
+fn follow(turn: &mut Turn<'_>, id: Id<Reservation>, instruction: &Instruction) -> Result<(), ApiError> {
+    let command = match instruction {
+        Instruction::Accept => Command::AcceptReservation { id },
+        Instruction::Reject { activity } => Command::RejectReservation { id, activity: *activity },
+        Instruction::Voice(voice) => {
+            let instructed = check_instruction(turn.state(), id, voice.clone())?;
+            let Some(command) = instructed.command() else { return Ok(()) };
+            apply(turn, id, command)?;
+            finish_setup(turn, id);
+            return Ok(());
+        }
+    };
+    apply(turn, id, command)
+}
+
+fn apply(turn: &mut Turn<'_>, id: Id<Reservation>, command: Command) -> Result<(), ApiError> {
+    match turn.apply(command) {
+        Ok(_) => Ok(()),
+        Err(rejection) => Err(rejections::error(&rejection, turn.state(), Target::TaskReservation(id))),
+    }
+}
+
+fn run(turn: &mut Turn<'_>, command: Command) {
+    let outcome = turn.apply(command);
+    assert!(outcome.is_ok(), "callbacks are never refused");
+}
+
+/// Without telephony an instruction that needs it is taken as carried out (reference: routing, section 5).
+fn finish_setup(turn: &mut Turn<'_>, reservation: Id<Reservation>) {
+    run(turn, Command::EndSetup { reservation, outcome: SetupOutcome::Accepted });
+}
+
+/// The callbacks that a turn's events ask for (reference: events-and-callbacks, sections 6 and 7.1).
+fn deliveries(state: &State, published: &[PublicEvent]) -> Vec<Arc<Delivery>> {
+    let workspace = state.workspace();
+    let mut deliveries = Vec::new();
+    for event in published {
+        if let Some(url) = &workspace.settings.event_callback_url
+            && event_fields::passes_filter(workspace.settings.events_filter.as_deref(), event.kind)
+        {
+            deliveries.push(Arc::new(Delivery {
+                sid: event.sid.bytes(),
+                workspace: workspace.sid,
+                account: workspace.account,
+                key: line_of(event, workspace.sid),
+                kind: DeliveryKind::Event { event: event.kind },
+                url: url.clone(),
+                parameters: owned(event_fields::event_callback_form(event, workspace.account, workspace.sid)),
+                at: event.at,
+            }));
+        }
+        if event.kind == EventKind::ReservationCreated {
+            deliveries.extend(assignment(state, event).map(Arc::new));
+        }
+    }
+    deliveries
+}
+
+fn owned(form: Vec<(&'static str, String)>) -> Vec<(Cow<'static, str>, String)> {
+    form.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect()
+}
+
+/// Events of one Task leave in order, else those of one Worker, else those of the Workspace.
+fn line_of(event: &PublicEvent, workspace: Sid<Workspace>) -> [u8; 16] {
+    match (&event.task, &event.worker) {
+        (Some(task), _) => task.sid.bytes(),
+        (None, Some(worker)) => worker.sid.bytes(),
+        (None, None) => workspace.bytes(),
+    }
+}
+
+fn assignment(state: &State, event: &PublicEvent) -> Option<Delivery> {
+    let workflow = state.find_workflow(event.workflow.as_ref()?.sid)?;
+    let url = workflow.definition.assignment_callback_url.clone()?;
+    let reservation = event.reservation.as_ref()?.sid;
+    let workspace = state.workspace();
+    Some(Delivery {
+        sid: reservation.bytes(),
+        workspace: workspace.sid,
+        account: workspace.account,
+        key: reservation.bytes(),
+        kind: DeliveryKind::Assignment {
+            reservation,
+            fallback_url: workflow.definition.fallback_assignment_callback_url.clone(),
+        },
+        url,
+        parameters: owned(event_fields::assignment_callback_form(event, workspace.account, workspace.sid)),
+        at: event.at,
+    })
+}
