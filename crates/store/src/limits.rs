@@ -28,7 +28,7 @@ pub const HISTORY_AT_MS_MAX: i64 = (i64::MAX >> HISTORY_COUNTER_BITS) - 86_400_0
 /// Bits of a history identifier below the millisecond.
 pub const HISTORY_COUNTER_BITS: u32 = 20;
 /// Events that the history looks through one by one for a sid, before it sorts them into its index.
-pub const HISTORY_SID_RUN_EVENTS: usize = 16_384;
+pub const HISTORY_SID_RUN_EVENTS: usize = 8_192;
 /// Interned references that the projection remembers before it forgets them all and reads them again.
 pub const HISTORY_KEYS_CACHED_MAX: usize = 262_144;
 

@@ -70,11 +70,12 @@ impl History {
         let mut position = floor.position;
         let mut newest: Option<(Position, Day)> = None;
         for &day in &days {
-            let writer = DayWriter::open(&directory, day)?;
             // A process that was killed may have left commits that only the page cache has.
-            writer.synchronize()?;
-            position = position.max(writer.projected_position());
-            newest = newest.max(Some((writer.projected_position(), day)));
+            day_file::synchronize(&day_file::path(&directory, day))?;
+            newest = newest.max(Some((day_file::projected_position(&directory, day)?, day)));
+        }
+        if let Some((projected, _)) = newest {
+            position = position.max(projected);
         }
         let history = History {
             directory,
@@ -143,7 +144,10 @@ impl History {
         let mut writer = match projection.writer.take() {
             Some(writer) if writer.day() == day => writer,
             other => {
-                if let Some(other) = other {
+                if let Some(mut other) = other {
+                    if other.day() < day {
+                        other.seal()?;
+                    }
                     other.synchronize()?;
                 }
                 let writer = DayWriter::open(&self.directory, day).map_err(|source| WriteError::Failed {

@@ -252,7 +252,9 @@ fn an_event_is_found_by_sid_in_every_run_of_the_index() {
     }
     let store = open(directory.path());
     append(&store, store.begin_epoch().unwrap(), &records(2, 1, 10));
-    let rows: Vec<_> = (count + 1..=count + 10).map(|number| row(number, 1, number, NOON_MS + DAY_MS / 4)).collect();
+    let rows: Vec<_> = (count + 1..=count + 10)
+        .map(|number| row(number, 1, number, NOON_MS + (number - count) as i64 * DAY_MS / 8))
+        .collect();
     store.project(Position(count + 10), &rows).unwrap();
     for number in numbers.into_iter().chain([count + 1, count + 10]) {
         assert!(find(&store, number).is_some(), "{number}");

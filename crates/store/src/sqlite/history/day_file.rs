@@ -123,10 +123,6 @@ impl DayWriter {
         &self.path
     }
 
-    pub(super) fn projected_position(&self) -> Position {
-        self.projected_position
-    }
-
     /// Adds those rows that the file does not have, in one transaction with the new positions.
     pub(super) fn write(
         &mut self,
@@ -167,24 +163,51 @@ impl DayWriter {
         Ok(())
     }
 
-    /// Makes every commit so far durable. The log first: a checkpoint may move on between the two.
-    pub(super) fn synchronize(&self) -> Result<(), WriteError> {
-        let mut wal = self.path.clone().into_os_string();
-        wal.push("-wal");
-        for path in [PathBuf::from(wal), self.path.clone()] {
-            let synchronized = match File::open(&path) {
-                Ok(file) => file.sync_all(),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-            };
-            synchronized.map_err(|source| WriteError::Failed {
-                step: "synchronise a day of the history",
-                path,
-                source: Box::new(source),
-            })?;
+    /// Sorts into the index what is not in it yet: the day is over.
+    pub(super) fn seal(&mut self) -> Result<(), WriteError> {
+        if self.sids_after_runs.is_empty() {
+            return Ok(());
         }
+        let failed = write_failed("seal a day of the history", &self.path);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
+        add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
+        transaction.commit().map_err(&failed)?;
+        self.sid_runs += 1;
         Ok(())
     }
+
+    /// Makes every commit so far durable.
+    pub(super) fn synchronize(&self) -> Result<(), WriteError> {
+        synchronize(&self.path)
+    }
+}
+
+/// Up to where all files have their rows, as far as this one knows.
+pub(super) fn projected_position(directory: &Path, day: Day) -> Result<Position, OpenError> {
+    let path = path(directory, day);
+    let connection = database::open_writer(&path, &KIND)?;
+    let position = meta_number(&connection, PROJECTED_POSITION)
+        .map_err(read_failed("read where a day of the history stands", &path))?;
+    Ok(Position(position as u64))
+}
+
+/// The log first: a checkpoint may move on between the two.
+pub(super) fn synchronize(path: &Path) -> Result<(), WriteError> {
+    let mut wal = path.to_path_buf().into_os_string();
+    wal.push("-wal");
+    for path in [Path::new(&wal), path] {
+        let synchronized = match File::open(path) {
+            Ok(file) => file.sync_all(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        synchronized.map_err(|source| WriteError::Failed {
+            step: "synchronise a day of the history",
+            path: path.to_path_buf(),
+            source: Box::new(source),
+        })?;
+    }
+    Ok(())
 }
 
 /// Gives out identifiers: the instant of the event, shifted, or the one after the last, whichever is more.
