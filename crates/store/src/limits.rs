@@ -5,7 +5,7 @@ pub const RECORD_BYTES_MAX: usize = 64 << 20;
 /// Most records in one append.
 pub const BATCH_RECORDS_MAX: usize = 16_384;
 /// Most payload bytes in one append, records and outbox together.
-pub const BATCH_BYTES_MAX: usize = 256 << 20;
+pub const BATCH_BYTES_MAX: usize = 128 << 20;
 /// Most outbox changes in one append.
 pub const BATCH_OUTBOX_MAX: usize = 65_536;
 

@@ -14,7 +14,7 @@ use crate::history::{Day, check_rows};
 use crate::{
     AppendError, CheckReport, Damage, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
     OutboxChange, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot,
-    SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, limits, outbox,
+    SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, limits, outbox, snapshot,
 };
 
 use self::history::MemoryHistory;
@@ -314,20 +314,20 @@ impl Store for MemoryStore {
         Ok(trimmed)
     }
 
-    fn save_snapshot(&self, snapshot: Snapshot, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<(), WriteError> {
+    fn save_snapshot(&self, about: Snapshot, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<(), WriteError> {
         let mut kept = Vec::new();
         for chunk in chunks {
-            WriteError::check_size("chunk of a snapshot", chunk.len(), limits::SNAPSHOT_CHUNK_BYTES_MAX)?;
+            snapshot::check_chunk(kept.len() as u64, &chunk)?;
             kept.push(chunk);
         }
         let mut state = self.lock();
-        let last = state.last_sequence(snapshot.stream);
-        if snapshot.sequence > last {
-            return Err(WriteError::SnapshotAhead { stream: snapshot.stream, sequence: snapshot.sequence, last });
+        let last = state.last_sequence(about.stream);
+        if about.sequence > last {
+            return Err(WriteError::SnapshotAhead { stream: about.stream, sequence: about.sequence, last });
         }
-        let stream = state.streams.entry(snapshot.stream).or_default();
-        stream.snapshots.retain(|kept| kept.about.sequence != snapshot.sequence);
-        stream.snapshots.push(StoredSnapshot { about: snapshot, chunks: Arc::new(kept), is_damaged: false });
+        let stream = state.streams.entry(about.stream).or_default();
+        stream.snapshots.retain(|kept| kept.about.sequence != about.sequence);
+        stream.snapshots.push(StoredSnapshot { about, chunks: Arc::new(kept), is_damaged: false });
         stream.snapshots.sort_by_key(|kept| kept.about.sequence);
         while stream.snapshots.len() > limits::SNAPSHOTS_KEPT {
             // A damaged one must not push out a good one.

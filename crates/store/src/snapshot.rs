@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Damage, Position, ReadError, SequenceNumber, StreamId};
+use crate::{Damage, Position, ReadError, SequenceNumber, StreamId, WriteError, limits};
 
 /// Which state a snapshot holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,4 +38,10 @@ impl fmt::Debug for SnapshotChunks {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("SnapshotChunks")
     }
+}
+
+/// Refuses a chunk beyond the limits; `before`: chunks that the snapshot has already.
+pub(crate) fn check_chunk(before: u64, chunk: &[u8]) -> Result<(), WriteError> {
+    WriteError::check_size("chunk of a snapshot", chunk.len(), limits::SNAPSHOT_CHUNK_BYTES_MAX)?;
+    WriteError::check_size("chunks of a snapshot", before as usize + 1, limits::SNAPSHOT_CHUNKS_MAX as usize)
 }

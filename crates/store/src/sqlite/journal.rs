@@ -496,7 +496,11 @@ impl Journal {
     }
 
     pub(super) fn open_checkpoint_connection(&self) -> Result<Connection, OpenError> {
-        database::open_writer(&self.path, &KIND)
+        let connection = database::open_writer(&self.path, &KIND)?;
+        // A reader that takes long must not hold up the appends that wait for the log to start over.
+        let failed = read_failed("set the lock time-out of the checkpoints", &self.path);
+        connection.busy_timeout(std::time::Duration::from_millis(20)).map_err(failed)?;
+        Ok(connection)
     }
 
     fn write<T>(

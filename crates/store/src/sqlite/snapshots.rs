@@ -20,6 +20,8 @@ use crate::{
     StreamId, WriteError, checksum, limits,
 };
 
+use crate::snapshot::check_chunk;
+
 use super::database::lock;
 use super::directory::synchronize_directory;
 
@@ -270,8 +272,7 @@ fn write_file(path: &Path, snapshot: Snapshot, chunks: &mut dyn Iterator<Item = 
     writer.write_all(&header_checksum.to_le_bytes()).map_err(&failed)?;
     let mut count = 0;
     for chunk in chunks {
-        WriteError::check_size("chunk of a snapshot", chunk.len(), limits::SNAPSHOT_CHUNK_BYTES_MAX)?;
-        WriteError::check_size("chunks of a snapshot", count as usize + 1, limits::SNAPSHOT_CHUNKS_MAX as usize)?;
+        check_chunk(count, &chunk)?;
         writer.write_all(&(chunk.len() as u32).to_le_bytes()).map_err(&failed)?;
         let checksum = checksum::snapshot_chunk(header_checksum, count, &chunk);
         writer.write_all(&checksum.to_le_bytes()).map_err(&failed)?;

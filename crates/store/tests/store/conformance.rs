@@ -41,6 +41,8 @@ fn check_store(make: impl Fn() -> Box<dyn Store>) {
         ("a batch is refused as a whole", a_batch_is_refused_as_a_whole),
         ("reading ends at either limit", reading_ends_at_either_limit),
         ("sizes are bounded", sizes_are_bounded),
+        ("counts are bounded", counts_are_bounded),
+        ("appends are bounded", appends_are_bounded),
         ("the newest two snapshots are kept", the_newest_two_snapshots_are_kept),
         ("a snapshot cannot be ahead of its stream", a_snapshot_cannot_be_ahead_of_its_stream),
         ("trimming needs two snapshots and the history", trimming_needs_two_snapshots_and_the_history),
@@ -177,11 +179,47 @@ fn reading_ends_at_either_limit(store: &dyn Store) {
     }
 }
 
+fn appends_are_bounded(store: &dyn Store) {
+    let epoch = begin(store);
+    let sized = |sequence, size| Record { payload: vec![0; size], ..record(1, sequence) };
+    let refused = |records: &[Record]| {
+        let error = store.append(epoch, records, &[]).unwrap_err();
+        assert!(matches!(error, AppendError::TooLarge { .. }), "{error}");
+        assert_eq!(store.last_position(), Position::ZERO);
+    };
+    refused(&[sized(1, limits::RECORD_BYTES_MAX + 1)]);
+    refused(&records(1, 1, limits::BATCH_RECORDS_MAX as u64 + 1));
+    let half = limits::BATCH_BYTES_MAX / 2;
+    assert!(half <= limits::RECORD_BYTES_MAX);
+    let mut batch = vec![sized(1, half), sized(2, half), sized(3, 1)];
+    refused(&batch);
+    batch.pop();
+    append(store, epoch, &batch);
+    append(store, epoch, &records(2, 1, limits::BATCH_RECORDS_MAX as u64));
+    let puts: Vec<_> = (0..=limits::BATCH_OUTBOX_MAX as u64).map(|number| put(number, 1, 0)).collect();
+    assert!(matches!(store.append(epoch, &[], &puts), Err(AppendError::TooLarge { .. })));
+    store.append(epoch, &[], &puts[1..]).unwrap();
+    assert_eq!(store.outbox_read(OutboxNumber(0), usize::MAX).unwrap().len(), limits::OUTBOX_PAGE_MAX);
+}
+
+fn counts_are_bounded(store: &dyn Store) {
+    let count = limits::HISTORY_PAGE_MAX as u64 + 1;
+    fill(store, count);
+    let rows: Vec<_> = (1..=count).map(|number| row(number, 1, number, NOON_MS)).collect();
+    store.project(Position(count), &rows).unwrap();
+    for limit in [limits::HISTORY_PAGE_MAX, usize::MAX] {
+        let page = store.history(&HistoryQuery { limit, ..HistoryQuery::all(sid(1)) }).unwrap();
+        assert_eq!((page.events.len(), page.more), (limits::HISTORY_PAGE_MAX, true));
+    }
+    let chunks = |count: u64| store.save_snapshot(snapshot(1, 1, 1), &mut (0..count).map(|_| Vec::new()));
+    assert!(matches!(chunks(limits::SNAPSHOT_CHUNKS_MAX + 1), Err(WriteError::TooLarge { .. })));
+    assert!(store.snapshots().unwrap().newest.is_empty());
+    chunks(limits::SNAPSHOT_CHUNKS_MAX).unwrap();
+}
+
 fn sizes_are_bounded(store: &dyn Store) {
     let epoch = begin(store);
-    let too_many = records(1, 1, limits::BATCH_RECORDS_MAX as u64 + 1);
-    assert!(matches!(store.append(epoch, &too_many, &[]), Err(AppendError::TooLarge { .. })));
-    append(store, epoch, &too_many[..limits::BATCH_RECORDS_MAX]);
+    append(store, epoch, &[record(1, 1)]);
 
     let delivery = |size| {
         let OutboxChange::Put(entry) = put(1, 1, 0) else { unreachable!("it is a put") };
