@@ -53,7 +53,7 @@ fn run(call: &Call, turn: &mut Turn<'_>) -> Result<Outcome, ApiError> {
         check_if_match(call, version)?;
     }
     call.check_parameters()?;
-    let request = Request { call, state, target };
+    let request = Request { call, engine: turn.engine(), state, target };
     match call.operation.run {
         Run::Account(_) => unreachable!("{} is no call of a Workspace", call.operation.id),
         Run::Fetch => Ok(Outcome::Answer(shown(call, state, target, 200))),

@@ -9,7 +9,7 @@ use pointsman_engine::{
 };
 
 use crate::http::Answer;
-use crate::resources::events;
+use crate::resources::{events, statistics};
 
 /// A question to the history and what becomes of its answer.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ pub enum HistoryCursor {
 pub(crate) enum Finish {
     OneEvent(events::OneEvent),
     Events(events::EventsPage),
+    Statistics(Box<statistics::Cumulation>),
 }
 
 /// Makes the answer out of the events that the query asked for, in the order asked for.
@@ -98,6 +99,7 @@ pub fn finish_history(request: &HistoryRequest, events: &[PublicEvent]) -> Answe
     match &request.finish {
         Finish::OneEvent(one) => events::finish_one(request, one, events),
         Finish::Events(page) => events::finish_page(request, page, events),
+        Finish::Statistics(cumulation) => statistics::finish(request, cumulation, events),
     }
 }
 

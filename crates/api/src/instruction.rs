@@ -295,7 +295,7 @@ impl VoiceInstruction {
 
 impl Instructed {
     /// What the engine is asked for it at once.
-    pub(crate) fn command(&self) -> Option<Command> {
+    pub fn command(&self) -> Option<Command> {
         match self.instruction.verb.engine() {
             Some(instruction) if self.held => Some(Command::BeginSetup { reservation: self.reservation, instruction }),
             Some(_) => None,

@@ -3,7 +3,7 @@
 use pointsman_engine::{DurationMs, Timestamp};
 
 use crate::errors::{self, ApiError};
-use crate::limits::MINUTES_DEFAULT;
+use crate::limits::{HORIZON_GRACE_MS, MINUTES_DEFAULT};
 use crate::parameters::{Param, date, minutes};
 use crate::request::Call;
 
@@ -12,6 +12,7 @@ pub(crate) const START_DATE: Param<Timestamp> = date("StartDate", "First instant
 pub(crate) const END_DATE: Param<Timestamp> = date("EndDate", "Last instant, inclusive; now by default.");
 
 const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
 
 /// A window in milliseconds, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,5 +31,27 @@ impl Interval {
             return Err(ApiError::new(&errors::START_AFTER_END, &[]));
         }
         Ok(Self { start, end })
+    }
+
+    /// The oldest instant that statistics reach back to.
+    pub(crate) fn horizon(call: &Call, now: Timestamp) -> Timestamp {
+        now.plus(DurationMs(-i64::from(call.settings.statistics_retention_days) * DAY_MS))
+    }
+
+    /// The same for statistics, which reach back only so far.
+    pub(crate) fn within_horizon(call: &Call, now: Timestamp) -> Result<Self, ApiError> {
+        let interval = Self::of(call, now)?;
+        let days = i64::from(call.settings.statistics_retention_days);
+        let horizon = Self::horizon(call, now);
+        let minutes = call.get(&MINUTES);
+        let by_date = call.get(&START_DATE).is_some() || call.get(&END_DATE).is_some();
+        let grace = if by_date { HORIZON_GRACE_MS } else { 0 };
+        let too_old = minutes.is_some_and(|minutes| days * DAY_MS / MINUTE_MS < minutes)
+            || interval.start < horizon.plus(DurationMs(-grace))
+            || interval.end < horizon;
+        if too_old {
+            return Err(ApiError::new(&errors::START_TOO_OLD, &[]));
+        }
+        Ok(Self { start: interval.start.max(horizon), end: interval.end })
     }
 }

@@ -36,10 +36,11 @@ mod history;
 mod http;
 mod interval;
 mod listing;
-mod membership;
 mod page;
+mod real_time;
 mod request;
 mod routes;
+mod statistics;
 mod target;
 
 pub use crate::account::{

@@ -105,6 +105,15 @@ pub(crate) fn absolute_paging(call: &Call) -> Option<ApiError> {
 impl Page {
     /// Reads the paging parameters of a call whose parameters are checked.
     pub(crate) fn of<E: Entity>(call: &Call) -> Result<Self, ApiError> {
+        let page = Self::with_interval::<E>(call)?;
+        if page.token.as_ref().is_some_and(|token| token.interval.is_some()) {
+            return Err(Self::bad_token(call));
+        }
+        Ok(page)
+    }
+
+    /// The same for a list whose tokens carry the interval of its first page.
+    pub(crate) fn with_interval<E: Entity>(call: &Call) -> Result<Self, ApiError> {
         let token = match call.get(&PAGE_TOKEN) {
             Some(text) => Some(PageToken::parse(E::PREFIX, &text).ok_or_else(|| bad_token(&text))?),
             None => None,

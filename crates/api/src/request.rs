@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pointsman_engine::{Account, Entity, Sid, State, Workspace};
+use pointsman_engine::{Account, Engine, Entity, Sid, State, Workspace};
 
 use crate::account::AccountCall;
 use crate::bulk;
@@ -73,6 +73,7 @@ pub struct Call {
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     pub call: &'a Call,
+    pub engine: &'a Engine,
     pub state: &'a State,
     pub target: Target,
 }

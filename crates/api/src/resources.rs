@@ -6,6 +6,7 @@ pub(crate) mod events;
 mod index;
 mod key;
 mod reservation;
+pub(crate) mod statistics;
 mod task;
 mod task_channel;
 mod task_queue;
@@ -46,6 +47,21 @@ pub static RESOURCES: &[&dyn Described] = &[
     &TASK_RESERVATION,
     &WORKER_RESERVATION,
     &EVENT,
+    &statistics::WORKSPACE_STATISTICS,
+    &statistics::WORKSPACE_REAL_TIME_STATISTICS,
+    &statistics::WORKSPACE_CUMULATIVE_STATISTICS,
+    &statistics::TASK_QUEUES_STATISTICS,
+    &statistics::TASK_QUEUE_BULK_REAL_TIME_STATISTICS,
+    &statistics::TASK_QUEUE_STATISTICS,
+    &statistics::TASK_QUEUE_REAL_TIME_STATISTICS,
+    &statistics::TASK_QUEUE_CUMULATIVE_STATISTICS,
+    &statistics::WORKERS_STATISTICS,
+    &statistics::WORKERS_REAL_TIME_STATISTICS,
+    &statistics::WORKERS_CUMULATIVE_STATISTICS,
+    &statistics::WORKER_STATISTICS,
+    &statistics::WORKFLOW_STATISTICS,
+    &statistics::WORKFLOW_REAL_TIME_STATISTICS,
+    &statistics::WORKFLOW_CUMULATIVE_STATISTICS,
     &KEY,
 ];
 

@@ -45,6 +45,12 @@ fn split_template(path: &'static str) -> Vec<Segment> {
         .collect()
 }
 
+/// Every route.
+#[cfg(test)]
+fn all() -> &'static [Route] {
+    &ROUTES
+}
+
 /// Whether some operation lives at the path.
 pub(crate) fn knows(path: &str) -> bool {
     find(path).is_some()
@@ -102,6 +108,20 @@ mod tests {
     }
 
     #[test]
+    fn literals_win_over_sids() {
+        check("/v1/Workspaces/WS1/Workers/Statistics", Some("/v1/Workspaces/{WorkspaceSid}/Workers/Statistics"));
+        check("/v1/Workspaces/WS1/Workers/WK1", Some("/v1/Workspaces/{WorkspaceSid}/Workers/{Sid}"));
+        check(
+            "/v1/Workspaces/WS1/TaskQueues/RealTimeStatistics",
+            Some("/v1/Workspaces/{WorkspaceSid}/TaskQueues/RealTimeStatistics"),
+        );
+        check(
+            "/v1/Workspaces/WS1/TaskQueues/WQ1/RealTimeStatistics",
+            Some("/v1/Workspaces/{WorkspaceSid}/TaskQueues/{TaskQueueSid}/RealTimeStatistics"),
+        );
+    }
+
+    #[test]
     fn paths_are_case_sensitive_and_take_one_trailing_slash() {
         check("/v1/Workspaces/", Some("/v1/Workspaces"));
         check("/v1/Workspaces//", None);
@@ -119,5 +139,15 @@ mod tests {
         assert_eq!(variables, ["WS1", "my %41"]);
         check("/v1/Workspaces/WS1/TaskChannels/%ff", None);
         check("/v1/Workspaces/WS1/TaskChannels/a%00", None);
+    }
+
+    #[test]
+    fn every_official_path_is_mounted_once() {
+        let mut paths: Vec<&str> = all().iter().map(|route| route.mount.path).collect();
+        let count = paths.len();
+        paths.sort_unstable();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+        assert_eq!(paths.iter().filter(|path| path.starts_with("/v1/Workspaces")).count(), 37);
     }
 }

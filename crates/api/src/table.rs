@@ -75,6 +75,20 @@ pub enum Source<E: 'static> {
     Links(&'static [Link]),
 }
 
+// Derived implementations would ask the same of `E`, which only says what is read.
+impl<E> Clone for Field<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Copy for Field<E> {}
+impl<E> Clone for Source<E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<E> Copy for Source<E> {}
+
 /// A related resource. Left out when a member that its path names is null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -337,17 +351,11 @@ impl<E> Described for Resource<E> {
 impl<E> Resource<E> {
     /// Writes one object. Members stand in the order of the table.
     pub fn render(&self, out: &mut String, entity: &E, context: &Context<'_>) {
-        for (index, field) in self.fields.iter().enumerate() {
-            out.push_str(if index == 0 { "{\"" } else { ",\"" });
-            out.push_str(field.property.name);
-            out.push_str("\":");
-            match field.source {
-                Source::Read(read) => read(entity, context).write(out),
-                Source::Url(path) => self.write_url(out, entity, context, path),
-                Source::Links(links) => self.write_links(out, entity, context, links),
-            }
-        }
-        out.push('}');
+        render_members(out, self.fields, |out, field| match field.source {
+            Source::Read(read) => read(entity, context).write(out),
+            Source::Url(path) => self.write_url(out, entity, context, path),
+            Source::Links(links) => self.write_links(out, entity, context, links),
+        });
     }
 
     fn write_links(&self, out: &mut String, entity: &E, context: &Context<'_>, links: &[Link]) {
@@ -399,6 +407,41 @@ impl<E> Resource<E> {
         out.push_str(rest);
         true
     }
+}
+
+fn render_members<E>(out: &mut String, fields: &[Field<E>], mut write: impl FnMut(&mut String, &Field<E>)) {
+    for (index, field) in fields.iter().enumerate() {
+        out.push_str(if index == 0 { "{\"" } else { ",\"" });
+        out.push_str(field.property.name);
+        out.push_str("\":");
+        write(out, field);
+    }
+    out.push('}');
+}
+
+/// Writes an object within an object, of members that are read from the same entity.
+pub(crate) fn render_nested<E>(out: &mut String, fields: &[Field<E>], entity: &E, context: &Context<'_>) {
+    render_members(out, fields, |out, field| match field.source {
+        Source::Read(read) => read(entity, context).write(out),
+        Source::Url(_) | Source::Links(_) => unreachable!("nested members have no addresses"),
+    });
+}
+
+/// Puts groups of members together.
+pub(crate) const fn join<E, const N: usize>(groups: &[&[Field<E>]]) -> [Field<E>; N] {
+    let mut all = [groups[0][0]; N];
+    let (mut count, mut group) = (0, 0);
+    while group < groups.len() {
+        let mut member = 0;
+        while member < groups[group].len() {
+            all[count] = groups[group][member];
+            member += 1;
+            count += 1;
+        }
+        group += 1;
+    }
+    assert!(count == N, "N is the number of all members");
+    all
 }
 
 impl Scalar<'_> {

@@ -12,7 +12,6 @@ use crate::errors::{self, ApiError};
 use crate::execute::Outcome;
 use crate::limits::LONG_FRIENDLY_NAME_CHARS_MAX;
 use crate::listing::{self, Orderable, by_instant, same_name};
-use crate::membership::is_member;
 use crate::parameters::{
     Case, Param, choice, clearable_activity, expression_problem, integer, long_name, sid, target_workers, text,
 };
@@ -188,12 +187,12 @@ fn list_task_queues(request: &Request<'_>) -> Result<Outcome, ApiError> {
             queue.expression.as_ref().is_some_and(|expression| expression.eval(&Scope::worker(&scope)))
         }
         Evaluate::Expression(expression) => state.workers().any(|worker| {
-            expression.eval(&Scope::worker(&state.worker_view(worker))) && is_member(state, queue, worker)
+            expression.eval(&Scope::worker(&state.worker_view(worker))) && request.engine.is_member(queue.id, worker.id)
         }),
     };
     listing::list(request, &TASK_QUEUE, &order, |queue| {
         friendly_name.as_ref().is_none_or(|name| same_name(name, &queue.definition.friendly_name))
-            && worker.is_none_or(|worker| worker.is_some_and(|worker| is_member(state, queue, worker)))
+            && worker.is_none_or(|worker| worker.is_some_and(|worker| request.engine.is_member(queue.id, worker.id)))
             && evaluate.as_ref().is_none_or(|evaluate| serves(queue, evaluate))
     })
 }

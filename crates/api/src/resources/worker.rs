@@ -9,7 +9,6 @@ use super::{account_sid, workspace_sid};
 use crate::errors::ApiError;
 use crate::execute::Outcome;
 use crate::listing::{self, Orderable, by_instant, same_name};
-use crate::membership::is_member;
 use crate::parameters::{Param, attributes, bool, expression, flag, name, sid, text};
 use crate::request::{Request, segment};
 use crate::table::{
@@ -162,7 +161,10 @@ fn list_workers(request: &Request<'_>) -> Result<Outcome, ApiError> {
             && activity_sid.is_none_or(|sid| sid == activity.sid)
             && available.is_none_or(|available| available == activity.available)
             && friendly_name.as_ref().is_none_or(|name| same_name(name, &worker.friendly_name))
-            && queues.iter().flatten().all(|queue| queue.is_some_and(|queue| is_member(state, queue, worker)))
+            && queues
+                .iter()
+                .flatten()
+                .all(|queue| queue.is_some_and(|queue| request.engine.is_member(queue.id, worker.id)))
             && expression.as_ref().is_none_or(|expression| expression.eval(&Scope::worker(&state.worker_view(worker))))
     })
 }
