@@ -33,6 +33,11 @@ impl Names {
         }
     }
 
+    /// Puts `$Name` for SIDs.
+    pub(crate) fn shorten(&self, text: &str) -> String {
+        self.names.iter().fold(text.to_string(), |text, (sid, name)| text.replace(sid.as_str(), &format!("${name}")))
+    }
+
     /// Puts SIDs for `$Name`.
     pub(crate) fn expand(&self, text: &str) -> Result<String, String> {
         let mut expanded = String::new();

@@ -116,7 +116,9 @@ pub(crate) fn event(event: &PublicEvent, names: &Names) -> String {
     let queue = || named(event.task_queue.as_ref().map(|queue| queue.sid.to_string()));
     let workflow = || named(event.workflow.as_ref().map(|workflow| workflow.sid.to_string()));
     let worker = || named(event.worker.as_ref().map(|worker| worker.sid.to_string()));
-    let quoted = |reason: Option<&std::sync::Arc<str>>| reason.map(|text| format!(" \"{text}\"")).unwrap_or_default();
+    let quoted = |reason: Option<&std::sync::Arc<str>>| {
+        reason.map(|text| format!(" \"{}\"", names.shorten(text))).unwrap_or_default()
+    };
     let reason = || quoted(event.task.as_ref().and_then(|task| task.reason.as_ref()));
     let subject = match event.kind {
         EventKind::TaskCreated | EventKind::TaskUpdated | EventKind::TaskDeleted | EventKind::TaskSystemDeleted => {
@@ -461,7 +463,7 @@ fn task_facts(engine: &Engine, task: &Task, names: &Names, zero: Timestamp) -> F
         ("version", task.version.to_string()),
         ("queue", text(queue.map(|queue| names.name(&queue.sid.to_string())))),
         ("workflow", text(workflow.map(|workflow| names.name(&workflow.sid.to_string())))),
-        ("reason", text(task.reason.as_ref())),
+        ("reason", text(task.reason.as_ref().map(|reason| names.shorten(reason)))),
         ("attributes", task.attributes.text().to_string()),
         ("routing_target", text(target)),
         ("ignore_capacity", task.ignore_capacity.to_string()),
