@@ -416,11 +416,16 @@ impl Store for MemoryStore {
             .filter(|(_, delivery)| delivery.is_dead && delivery.entry.workspace == workspace);
         Ok(dead
             .take(limit.min(limits::OUTBOX_PAGE_MAX))
-            .map(|(number, delivery)| {
-                let OutboxEntry { sid, workspace, key, due_ms, payload } = delivery.entry.clone();
-                DeadLetter { number: *number, sid, workspace, key, at_ms: due_ms, payload }
-            })
+            .map(|(number, delivery)| letter_of(*number, delivery))
             .collect())
+    }
+
+    fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {
+        let state = self.begin_read("read a dead letter")?;
+        let Some(&number) = state.outbox_numbers.get(&sid) else { return Ok(None) };
+        let delivery = &state.outbox[&number];
+        let is_asked_for = delivery.is_dead && delivery.entry.workspace == workspace;
+        Ok(is_asked_for.then(|| letter_of(number, delivery)))
     }
 
     fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {
@@ -447,6 +452,11 @@ impl Store for MemoryStore {
             damage: damaged.map(|snapshot| damage(snapshot.about)).collect(),
         })
     }
+}
+
+fn letter_of(number: OutboxNumber, delivery: &Delivery) -> DeadLetter {
+    let OutboxEntry { sid, workspace, key, due_ms, payload } = delivery.entry.clone();
+    DeadLetter { number, sid, workspace, key, at_ms: due_ms, payload }
 }
 
 fn cut<'a>(records: impl Iterator<Item = (Position, &'a Record)>, limit: ReadLimit) -> Vec<(Position, Record)> {

@@ -14,6 +14,7 @@ mod outbox;
 mod snapshots;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::{
     AppendError, CheckReport, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OpenError,
@@ -51,7 +52,7 @@ pub struct SqliteStore {
     checkpoints: Checkpoints,
     history: History,
     snapshots: Snapshots,
-    journal: std::sync::Arc<Journal>,
+    journal: Arc<Journal>,
     directory: PathBuf,
     _lock: DirectoryLock,
 }
@@ -64,7 +65,7 @@ impl SqliteStore {
     pub fn open(directory: &Path, options: &Options) -> Result<SqliteStore, OpenError> {
         database::check_library(rusqlite::version_number())?;
         let lock = DirectoryLock::take(directory)?;
-        let journal = std::sync::Arc::new(Journal::open(directory, lock.is_new())?);
+        let journal = Arc::new(Journal::open(directory, lock.is_new())?);
         let snapshots = Snapshots::open(directory)?;
         let history = History::open(directory, options, journal.history_floor()?)?;
         if let Some(witness) = history.newest_file().filter(|_| history.position() > journal.last_position()) {
@@ -80,7 +81,7 @@ impl SqliteStore {
             journal.delete_stream(stream)?;
         }
         lock.mark_used()?;
-        let checkpoints = Checkpoints::start(std::sync::Arc::clone(&journal), options)?;
+        let checkpoints = Checkpoints::start(Arc::clone(&journal), options)?;
         Ok(SqliteStore { checkpoints, history, snapshots, journal, directory: directory.to_path_buf(), _lock: lock })
     }
 
@@ -195,6 +196,12 @@ impl Store for SqliteStore {
     fn dead_letters(&self, workspace: Sid, after: OutboxNumber, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
         self.journal.read("read the dead letters", |connection| {
             outbox::dead(connection, self.journal.path(), workspace, after, limit)
+        })
+    }
+
+    fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {
+        self.journal.read("read a dead letter", |connection| {
+            outbox::dead_letter(connection, self.journal.path(), workspace, sid)
         })
     }
 

@@ -9,7 +9,7 @@ use crate::{
 /// Where everything that must survive is kept.
 ///
 /// - All calls block and may come from any thread. One thread appends, one projects, one snapshots; any may read, and
-///   no read waits for an append.
+///   no read of records, events or deliveries waits for an append.
 /// - What a call has acknowledged is there after a crash, with one exception: the history may fall back to an earlier
 ///   [`Store::history_position`], and the projection goes on from there.
 pub trait Store: Send + Sync {
@@ -27,7 +27,8 @@ pub trait Store: Send + Sync {
     /// - Errors: see [`AppendError`], which says for each whether anything was written.
     fn append(&self, epoch: Epoch, records: &[Record], outbox: &[OutboxChange]) -> Result<Position, AppendError>;
 
-    /// Position of the last acknowledged record. Cheap.
+    /// Position of the last acknowledged record. Cheap. A read may meet records after it: they are durable, and about to
+    /// be acknowledged.
     fn last_position(&self) -> Position;
 
     /// Every stream with the sequence number of its last record, in order of streams.
@@ -62,6 +63,8 @@ pub trait Store: Send + Sync {
     fn save_snapshot(&self, snapshot: Snapshot, chunks: &mut dyn Iterator<Item = Vec<u8>>) -> Result<(), WriteError>;
 
     /// The newest good snapshot of every stream. Reads and verifies each one, and the one before when it is damaged.
+    ///
+    /// - What is in [`SnapshotList::damaged`] was passed over; whoever asks must report it.
     fn snapshots(&self) -> Result<SnapshotList, ReadError>;
 
     /// The content of a snapshot that [`Store::snapshots`] has listed.
@@ -97,6 +100,9 @@ pub trait Store: Send + Sync {
 
     /// Dead letters of a workspace, in order of their numbers.
     fn dead_letters(&self, workspace: Sid, after: OutboxNumber, limit: usize) -> Result<Vec<DeadLetter>, ReadError>;
+
+    /// One dead letter of a workspace.
+    fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError>;
 
     // Meta
 

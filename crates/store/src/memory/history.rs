@@ -18,14 +18,9 @@ pub(super) struct MemoryHistory {
 
 #[derive(Debug, Default)]
 struct Workspace {
-    events: BTreeMap<HistoryKey, Event>,
+    events: BTreeMap<HistoryKey, HistoryRow>,
     keys: BTreeMap<Sid, HistoryKey>,
     mentions: BTreeSet<(Reference, HistoryKey)>,
-}
-
-#[derive(Debug)]
-struct Event {
-    row: HistoryRow,
 }
 
 impl MemoryHistory {
@@ -54,7 +49,7 @@ impl MemoryHistory {
             let workspace = self.workspaces.entry(row.workspace).or_default();
             workspace.mentions.extend(row.references.iter().map(|&reference| (reference, key)));
             workspace.keys.insert(row.sid, key);
-            workspace.events.insert(key, Event { row: row.clone() });
+            workspace.events.insert(key, row.clone());
         }
         self.position = self.position.max(up_to);
     }
@@ -74,7 +69,7 @@ impl MemoryHistory {
         }
         let wanted = walk.limit + 1;
         let events = workspace.keys_of(query.references.first(), low, high, walk.ascending);
-        let matching = events.map(|key| (key, &workspace.events[&key].row)).filter(|(_, row)| {
+        let matching = events.map(|key| (key, &workspace.events[&key])).filter(|(_, row)| {
             (query.kinds.is_empty() || query.kinds.contains(&row.kind))
                 && query.references.iter().all(|reference| row.references.contains(reference))
         });
@@ -84,7 +79,7 @@ impl MemoryHistory {
     pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Option<HistoryEvent> {
         let workspace = self.workspaces.get(&workspace)?;
         let key = *workspace.keys.get(&sid)?;
-        Some(event_of(key, &workspace.events[&key].row))
+        Some(event_of(key, &workspace.events[&key]))
     }
 
     /// Drops the days before one, for good.
@@ -106,9 +101,9 @@ impl MemoryHistory {
     fn remove(&mut self, is_gone: impl Fn(&HistoryRow) -> bool) {
         for workspace in self.workspaces.values_mut() {
             let gone: Vec<HistoryKey> =
-                workspace.events.iter().filter(|(_, event)| is_gone(&event.row)).map(|(key, _)| *key).collect();
+                workspace.events.iter().filter(|(_, row)| is_gone(row)).map(|(key, _)| *key).collect();
             for key in gone {
-                let Event { row } = workspace.events.remove(&key).expect("just listed");
+                let row = workspace.events.remove(&key).expect("just listed");
                 workspace.keys.remove(&row.sid);
                 for reference in row.references {
                     workspace.mentions.remove(&(reference, key));

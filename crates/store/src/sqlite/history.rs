@@ -35,19 +35,14 @@ const DIRECTORY: &str = "history";
 #[derive(Debug)]
 pub(super) struct History {
     directory: PathBuf,
-    projection: Mutex<Projection>,
+    /// The file written last; the only one that may not be synchronised.
+    writer: Mutex<Option<DayWriter>>,
     position: AtomicU64,
     /// Days before this instant are dropped for good.
     from_ms: AtomicI64,
     /// Days that have a file.
     days: Mutex<BTreeSet<Day>>,
     open_days: Mutex<OpenDays>,
-}
-
-#[derive(Debug)]
-struct Projection {
-    /// The file written last; the only one that may not be synchronised.
-    writer: Option<DayWriter>,
 }
 
 /// Files open for reading; those not used for longest are closed.
@@ -79,7 +74,7 @@ impl History {
         }
         let history = History {
             directory,
-            projection: Mutex::new(Projection { writer: None }),
+            writer: Mutex::new(None),
             position: AtomicU64::new(position.0),
             from_ms: AtomicI64::new(floor.from_ms),
             days: Mutex::new(days),
@@ -91,7 +86,7 @@ impl History {
         };
         if let Some((_, day)) = newest {
             let writer = DayWriter::open(&history.directory, day)?;
-            lock(&history.projection).writer = Some(writer);
+            *lock(&history.writer) = Some(writer);
         }
         // A crash may have come between noting the floor and removing what lies below it.
         history.drop_before(floor.from_ms)?;
@@ -104,12 +99,12 @@ impl History {
 
     /// The file that says where the history stands.
     pub(super) fn newest_file(&self) -> Option<PathBuf> {
-        lock(&self.projection).writer.as_ref().map(|writer| writer.path().to_path_buf())
+        lock(&self.writer).as_ref().map(|writer| writer.path().to_path_buf())
     }
 
     pub(super) fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError> {
         check_rows(up_to, rows)?;
-        let mut projection = lock(&self.projection);
+        let mut current = lock(&self.writer);
         let position = self.position();
         if up_to <= position {
             return Ok(());
@@ -121,12 +116,12 @@ impl History {
         }
         // Without rows the file written last takes the new position; without a file the projection starts from the
         // old one again after a restart, and finds as little.
-        let last_day = by_day.keys().next_back().copied().or(projection.writer.as_ref().map(DayWriter::day));
+        let last_day = by_day.keys().next_back().copied().or(current.as_ref().map(DayWriter::day));
         if let Some(last_day) = last_day {
             by_day.entry(last_day).or_default();
             for (day, rows) in by_day {
                 let projected = (day == last_day).then_some(up_to);
-                self.write_day(&mut projection, day, &rows, up_to, projected)?;
+                self.write_day(&mut current, day, &rows, up_to, projected)?;
             }
         }
         self.position.store(up_to.0, Ordering::Release);
@@ -135,13 +130,13 @@ impl History {
 
     fn write_day(
         &self,
-        projection: &mut Projection,
+        current: &mut Option<DayWriter>,
         day: Day,
         rows: &[&HistoryRow],
         rows_position: Position,
         projected: Option<Position>,
     ) -> Result<(), WriteError> {
-        let mut writer = match projection.writer.take() {
+        let mut writer = match current.take() {
             Some(writer) if writer.day() == day => writer,
             other => {
                 if let Some(mut other) = other {
@@ -161,14 +156,14 @@ impl History {
         };
         // A writer whose transaction failed remembers too much; the next call opens the file again.
         writer.write(rows, rows_position, projected)?;
-        projection.writer = Some(writer);
+        *current = Some(writer);
         Ok(())
     }
 
     /// Makes durable what is projected, and returns up to where.
     pub(super) fn synchronize(&self) -> Result<Position, WriteError> {
-        let projection = lock(&self.projection);
-        if let Some(writer) = &projection.writer {
+        let current = lock(&self.writer);
+        if let Some(writer) = &*current {
             writer.synchronize()?;
         }
         Ok(self.position())
@@ -207,12 +202,12 @@ impl History {
 
     /// The caller has noted the floor, so that no dropped day comes back.
     pub(super) fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
-        let mut projection = lock(&self.projection);
+        let mut current = lock(&self.writer);
         self.from_ms.fetch_max(before_ms, Ordering::AcqRel);
         let old: Vec<Day> = lock(&self.days).iter().copied().take_while(|day| day.end_ms() <= before_ms).collect();
         for &day in &old {
-            if projection.writer.as_ref().is_some_and(|writer| writer.day() == day) {
-                projection.writer = None;
+            if current.as_ref().is_some_and(|writer| writer.day() == day) {
+                *current = None;
             }
             lock(&self.days).remove(&day);
             lock(&self.open_days).readers.remove(&day);

@@ -388,13 +388,14 @@ impl Journal {
     }
 
     pub(super) fn raise_history_floor(&self, position: Position, from_ms: Option<i64>) -> Result<(), WriteError> {
+        // Nobody else may raise it between reading and writing.
+        let mut writer = lock(&self.writer);
         let floor = self.history_floor()?;
         let position = position.max(floor.position);
         let from_ms = from_ms.unwrap_or(0).max(floor.from_ms);
         if (HistoryFloor { position, from_ms }) == floor {
             return Ok(());
         }
-        let mut writer = lock(&self.writer);
         self.write(&mut writer, "note where the history stands", |transaction| {
             meta_set_number(transaction, key::HISTORY_POSITION, position.0 as i64)?;
             meta_set_number(transaction, key::HISTORY_FROM_MS, from_ms)

@@ -97,12 +97,22 @@ pub(super) fn dead(
     let mut rows = statement.query(params![workspace, after.0 as i64, page(limit)]).map_err(&failed)?;
     let mut letters = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
-        let (number, entry, found, expected) = entry_of(row).map_err(&failed)?;
-        verify(path, number, found, expected)?;
-        let OutboxEntry { sid, workspace, key, due_ms, payload } = entry;
-        letters.push(DeadLetter { number, sid, workspace, key, at_ms: due_ms, payload });
+        letters.push(letter_of(row, path)?);
     }
     Ok(letters)
+}
+
+pub(super) fn dead_letter(
+    connection: &Connection,
+    path: &Path,
+    workspace: Sid,
+    sid: Sid,
+) -> Result<Option<DeadLetter>, ReadError> {
+    let failed = read_failed("read a dead letter", path);
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND sid = ?1 AND workspace = ?2");
+    let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
+    let mut rows = statement.query(params![sid, workspace]).map_err(&failed)?;
+    rows.next().map_err(&failed)?.map(|row| letter_of(row, path)).transpose()
 }
 
 pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckReport) -> Result<(), ReadError> {
@@ -121,6 +131,13 @@ pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckRepo
         }
     }
     Ok(())
+}
+
+fn letter_of(row: &Row<'_>, path: &Path) -> Result<DeadLetter, ReadError> {
+    let (number, entry, found, expected) = entry_of(row).map_err(read_failed("read a dead letter", path))?;
+    verify(path, number, found, expected)?;
+    let OutboxEntry { sid, workspace, key, due_ms, payload } = entry;
+    Ok(DeadLetter { number, sid, workspace, key, at_ms: due_ms, payload })
 }
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, u32)> {

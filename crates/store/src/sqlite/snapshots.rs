@@ -135,6 +135,8 @@ impl Snapshots {
                         list.newest.push(snapshot);
                         break;
                     }
+                    // One that has made room for a newer one meanwhile is not missing.
+                    Err(ReadError::Damaged(_)) if !self.is_kept(stream, kept.sequence) => {}
                     Err(ReadError::Damaged(damage)) => list.damaged.push(damage),
                     Err(error) => return Err(error),
                 }
@@ -145,8 +147,7 @@ impl Snapshots {
 
     pub(super) fn read(&self, snapshot: Snapshot) -> Result<SnapshotChunks, ReadError> {
         let Snapshot { stream, sequence, .. } = snapshot;
-        let is_kept = lock(&self.kept).get(&stream).is_some_and(|of| of.iter().any(|kept| kept.sequence == sequence));
-        if !is_kept {
+        if !self.is_kept(stream, sequence) {
             return Err(ReadError::NoSnapshot { stream, sequence });
         }
         let reader = FileReader::open(&self.path(stream, sequence))?;
@@ -177,6 +178,7 @@ impl Snapshots {
             for kept in sequences {
                 match self.verify_against(stream, kept.sequence, last(stream)) {
                     Ok(_) => report.snapshots += 1,
+                    Err(ReadError::Damaged(_)) if !self.is_kept(stream, kept.sequence) => {}
                     Err(ReadError::Damaged(damage)) => report.damage.push(damage),
                     Err(error) => return Err(error),
                 }
@@ -215,6 +217,11 @@ impl Snapshots {
             }
         }
         verified
+    }
+
+    fn is_kept(&self, stream: StreamId, sequence: SequenceNumber) -> bool {
+        let kept = lock(&self.kept);
+        kept.get(&stream).is_some_and(|of_stream| of_stream.iter().any(|kept| kept.sequence == sequence))
     }
 
     fn path(&self, stream: StreamId, sequence: SequenceNumber) -> PathBuf {

@@ -567,6 +567,10 @@ fn dead_letters_wait_for_their_replay(store: &dyn Store) {
     assert_eq!(dead(1, 0, 1).len(), 1);
     assert_eq!(dead(1, 1, 10), [letter(2, 1, 200)]);
     assert_eq!(dead(2, 0, 10), [letter(4, 2, 300)]);
+    assert_eq!(store.dead_letter(sid(1), sid(2)).unwrap(), Some(letter(2, 1, 200)));
+    for (workspace, delivery) in [(2, 2), (1, 3), (1, 99)] {
+        assert_eq!(store.dead_letter(sid(workspace), sid(delivery)).unwrap(), None, "{workspace} {delivery}");
+    }
     assert_eq!(store.outbox_read(OutboxNumber(0), 10).unwrap().len(), 1);
     store.append(epoch, &[], &[put(2, 1, 9)]).unwrap();
     assert_eq!(dead(1, 0, 10), [letter(1, 1, 100)]);
