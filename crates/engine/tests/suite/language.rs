@@ -331,7 +331,8 @@ pub(crate) fn words(text: &str) -> Vec<String> {
 /// `Key=value`; the quotes of a quoted value are taken off.
 pub(crate) fn pair(word: &str) -> Option<(&str, String)> {
     let (key, value) = word.split_once('=')?;
-    let is_key = key.starts_with(char::is_alphabetic) && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_key =
+        key.starts_with(char::is_alphabetic) && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
     is_key.then(|| (key, unquoted(value)))
 }
 

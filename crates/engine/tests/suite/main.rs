@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 use crate::language::Library;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios")
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    folder.canonicalize().expect("the scenarios stand beside the crates")
 }
 
 #[test]

@@ -35,7 +35,8 @@ impl Names {
 
     /// Puts `$Name` for SIDs.
     pub(crate) fn shorten(&self, text: &str) -> String {
-        self.names.iter().fold(text.to_string(), |text, (sid, name)| text.replace(sid.as_str(), &format!("${name}")))
+        let word = |word: &str| self.names.get(word).map_or_else(|| word.to_string(), |name| format!("${name}"));
+        text.split(' ').map(word).collect::<Vec<_>>().join(" ")
     }
 
     /// Puts SIDs for `$Name`.
