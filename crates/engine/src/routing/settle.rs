@@ -97,8 +97,10 @@ impl Turn<'_> {
     /// Tests `skip_if` of the Tasks that entered a step and found nobody. Returns whether one was skipped.
     fn skip_entered(&mut self) -> bool {
         let mut skipped = false;
+        // Each entry is tested once: a Task that was restarted and re-entered its step in one settle is one entry.
+        let mut tested = BTreeSet::new();
         for id in core::mem::take(&mut self.entered) {
-            if self.skips(id) {
+            if tested.insert(id) && self.skips(id) {
                 self.step_skip(id);
                 skipped = true;
             }
