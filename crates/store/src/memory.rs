@@ -247,7 +247,7 @@ impl Store for MemoryStore {
                 state.stopped_after = Some(position);
                 // Half a batch is never seen; a whole one that was not acknowledged may be.
                 state.unacknowledged = (fault == AppendFault::Unsynchronized).then_some(batch);
-                let step = "synchronise an append";
+                let step = "synchronize an append";
                 Err(AppendError::Failed { step, path: path(), position, source: "a planned fault".into() })
             }
         }

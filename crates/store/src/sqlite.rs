@@ -1,6 +1,6 @@
 //! The store on SQLite: one directory, used by one process.
 //!
-//! - `journal`: records, outbox, meta; every commit is synchronised before it is acknowledged.
+//! - `journal`: records, outbox, meta; every commit is synchronized before it is acknowledged.
 //! - `snapshots`: plain files, each written aside and renamed into place.
 //! - `history`: one database per UTC day, a projection that may fall back and is made again.
 //! - `directory`, `database`, `checkpoints`: what these three share.

@@ -25,7 +25,7 @@ pub enum AppendFault {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CrashPlan {
     pub unacknowledged: Unacknowledged,
-    /// The history falls back to where it was last synchronised, as after a loss of power.
+    /// The history falls back to where it was last synchronized, as after a loss of power.
     pub loses_projection: bool,
 }
 

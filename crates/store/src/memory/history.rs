@@ -91,7 +91,7 @@ impl MemoryHistory {
         (before - self.last_ids.len()) as u64
     }
 
-    /// Loses what was projected since the history was last synchronised.
+    /// Loses what was projected since the history was last synchronized.
     pub(super) fn fall_back(&mut self) {
         let synchronized = self.synchronized;
         self.remove(|row| row.position > synchronized);

@@ -72,7 +72,7 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
         transaction.commit().map_err(failed("commit the tables of"))?;
         let directory = path.parent().expect("our files lie in a directory");
         super::directory::synchronize_directory(directory).map_err(|source| OpenError::File {
-            step: "synchronise the directory of",
+            step: "synchronize the directory of",
             path: path.to_path_buf(),
             source,
         })?;

@@ -1,11 +1,11 @@
 //! The event history: one file per UTC day.
 //!
-//! The files are a projection, so their commits are not synchronised. What makes that safe:
+//! The files are a projection, so their commits are not synchronized. What makes that safe:
 //!
 //! - each file says in the transaction that adds its rows up to which position it has its own (`rows_position`), and,
 //!   when it is the last one to get rows of a call, up to which position all files have theirs
 //!   (`projected_position`);
-//! - a file is synchronised before any other file gets a commit, so only the one written last can fall back;
+//! - a file is synchronized before any other file gets a commit, so only the one written last can fall back;
 //! - the history stands at the highest `projected_position` that is found, and a projection that starts again from
 //!   there passes over the rows that a file has already.
 
@@ -35,7 +35,7 @@ const DIRECTORY: &str = "history";
 #[derive(Debug)]
 pub(super) struct History {
     directory: PathBuf,
-    /// The file written last; the only one that may not be synchronised.
+    /// The file written last; the only one that may not be synchronized.
     writer: Mutex<Option<DayWriter>>,
     position: AtomicU64,
     /// Days before this instant are dropped for good.

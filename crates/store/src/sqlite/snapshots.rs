@@ -1,4 +1,4 @@
-//! Snapshot files. Each is written aside, synchronised and renamed, so that a name stands for a whole file.
+//! Snapshot files. Each is written aside, synchronized and renamed, so that a name stands for a whole file.
 //!
 //! ```text
 //! header   "PMSNAP" | format u16 | stream [16] | sequence u64 | position u64 | checksum u32 of all before
@@ -82,7 +82,7 @@ impl Snapshots {
         let written = write_file(&aside, snapshot, chunks).and_then(|()| {
             let failed = |step| write_failed(step, &path);
             fs::rename(&aside, &path).map_err(failed("rename a snapshot into place"))?;
-            synchronize_directory(&self.directory).map_err(failed("synchronise the directory of a snapshot"))
+            synchronize_directory(&self.directory).map_err(failed("synchronize the directory of a snapshot"))
         });
         if let Err(error) = written {
             // The next start removes it if this does not.
@@ -165,7 +165,7 @@ impl Snapshots {
             }
         }
         kept.remove(&stream);
-        synchronize_directory(&self.directory).map_err(write_failed("synchronise a directory", &self.directory))
+        synchronize_directory(&self.directory).map_err(write_failed("synchronize a directory", &self.directory))
     }
 
     pub(super) fn check(

@@ -206,7 +206,7 @@ fn a_history_that_has_fallen_back_gets_every_row_once() {
     copy_directory(&live, &old);
     store.project(Position(40), &rows[10..]).unwrap();
     drop(store);
-    // The file written last falls back to what it was; the other one was synchronised before and keeps its rows.
+    // The file written last falls back to what it was; the other one was synchronized before and keeps its rows.
     let newest = "history/history-2024-03-06.sqlite";
     copy_directory(&live, &crashed);
     for suffix in ["", "-wal"] {

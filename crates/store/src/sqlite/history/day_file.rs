@@ -202,7 +202,7 @@ pub(super) fn synchronize(path: &Path) -> Result<(), WriteError> {
             Err(error) => Err(error),
         };
         synchronized.map_err(|source| WriteError::Failed {
-            step: "synchronise a day of the history",
+            step: "synchronize a day of the history",
             path: path.to_path_buf(),
             source: Box::new(source),
         })?;
@@ -274,7 +274,7 @@ fn insert<'a>(
         }
         sids.push((row.sid, id));
     }
-    // In order of keys, so that neighbours go to the same page at the same time.
+    // In order of keys, so that neighbors go to the same page at the same time.
     let mut add_mention = transaction.prepare_cached("INSERT INTO mentions (key, event, kind) VALUES (?1, ?2, ?3)")?;
     for (key, event, kind) in mentions {
         add_mention.execute(params![key, event, kind])?;
