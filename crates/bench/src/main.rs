@@ -2,9 +2,13 @@
 //!
 //! - `engine`: life cycles per second of the engine alone, on one core.
 //! - `cost`: what one assignment costs as waiting Tasks, Workers and queues grow; flat is the goal.
+//! - `http`: durable life cycles and reads over HTTP, as a ratio to a bare form-to-JSON echo in the same run.
 
+mod client;
 mod cost;
+mod echo;
 mod engine;
+mod http;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -33,11 +37,19 @@ enum What {
         #[arg(long)]
         quick: bool,
     },
+    /// Requests per second of a running server against a bare echo, both started here
+    Http(http::Options),
+    /// The bare echo: answers a form as JSON. Started by `http`
+    #[command(hide = true)]
+    Echo,
 }
 
-fn main() {
+fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
         What::Engine { cycles, rounds } => engine::run(cycles, rounds),
         What::Cost { quick } => cost::run(quick),
+        What::Http(options) => return http::run(&options),
+        What::Echo => return echo::run(),
     }
+    Ok(())
 }
