@@ -1,0 +1,239 @@
+//! Requests through a shard: answers, records, deliveries, recovery, and the wall between accounts.
+
+use std::collections::BTreeMap;
+
+use pointsman_api::instruction::{CallbackAnswer, Instruction};
+use pointsman_api::{Answer, CallScope, HttpRequest, create_workspace_command, parse};
+use pointsman_dispatcher::{
+    AssignmentOutcome, Batch, Delivery, DeliveryKind, Input, OutboxChange, Reply, Shard, Ticket,
+};
+use pointsman_engine::{Account, Limits, Sid, Timestamp};
+
+const MINE: Sid<Account> = Sid::from_bytes([1; 16]);
+const THEIRS: Sid<Account> = Sid::from_bytes([2; 16]);
+
+/// A shard, its clock, and everything that it gave to be stored.
+struct Bench {
+    shard: Shard,
+    now: i64,
+    made: u64,
+    batch: Batch,
+    stored: BTreeMap<[u8; 16], Vec<(u64, Vec<u8>)>>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let shard = Shard::new(Limits::default());
+        Self { shard, now: 1_760_000_000_000, made: 0, batch: Batch::default(), stored: BTreeMap::new() }
+    }
+
+    fn request(&mut self, account: Sid<Account>, method: &str, path: &str, body: &str) -> Answer {
+        self.now += 1_000;
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = HttpRequest {
+            method,
+            path,
+            query,
+            content_type: (!body.is_empty()).then_some("application/x-www-form-urlencoded"),
+            body: body.as_bytes(),
+            base_url: "http://router.example",
+            ..HttpRequest::default()
+        };
+        let call = match parse(&request) {
+            Ok(call) => Box::new(call),
+            Err(error) => return error.answer(),
+        };
+        let ticket = Ticket(0);
+        let input = match call.scope {
+            CallScope::Workspace(_) => Input::Call { ticket, account, call },
+            CallScope::Account(_) => {
+                self.made += 1;
+                let (seed, sid) = ([self.made as u8 + 10; 16], Sid::from_bytes([self.made as u8; 16]));
+                let create = create_workspace_command(&call, seed, sid, self.made, account).unwrap();
+                Input::CreateWorkspace { ticket, create, call }
+            }
+        };
+        self.batch = Batch::default();
+        self.shard.handle(Timestamp(self.now), input, &mut self.batch);
+        self.store();
+        self.shard.check_invariants();
+        match self.batch.replies.pop() {
+            Some((_, Reply::Answer(answer))) => answer,
+            other => panic!("{method} {path} was answered with {other:?}"),
+        }
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.batch = Batch::default();
+        self.shard.handle(Timestamp(self.now), input, &mut self.batch);
+        self.store();
+    }
+
+    fn store(&mut self) {
+        for record in &self.batch.records {
+            let stream = self.stored.entry(record.stream).or_default();
+            assert_eq!(record.sequence, stream.len() as u64 + 1, "sequence numbers have no gaps");
+            stream.push((record.sequence, record.payload.clone()));
+        }
+    }
+
+    /// A Workspace with one available Worker; an assignment callback where given. Returns its path.
+    fn set_up(&mut self, account: Sid<Account>, more: &str) -> String {
+        let made = self.request(account, "POST", "/v1/Workspaces", &format!("FriendlyName=W&Template=FIFO{more}"));
+        let path = format!("/v1/Workspaces/{}", text(&made, "sid"));
+        let available = self.request(account, "GET", &format!("{path}/Activities?FriendlyName=Available"), "");
+        let worker = format!("FriendlyName=Ann&ActivitySid={}", text(&available, "sid"));
+        assert_eq!(self.request(account, "POST", &format!("{path}/Workers"), &worker).status, 201);
+        path
+    }
+}
+
+/// The first text member of that name in an answer.
+fn text(answer: &Answer, name: &str) -> String {
+    let body = answer.body.replace("\": \"", "\":\"");
+    let rest = body.split(&format!("\"{name}\":\"")).nth(1);
+    rest.and_then(|rest| rest.split('"').next()).unwrap_or_else(|| panic!("no {name} in {}", answer.body)).to_string()
+}
+
+#[test]
+fn the_answer_of_a_write_shows_the_object_before_the_matching_and_the_next_read_after_it() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    let made = bench.request(MINE, "POST", &format!("{path}/Tasks"), "");
+    assert_eq!((made.status, text(&made, "assignment_status")), (201, "pending".to_string()));
+    assert_eq!(made.header("ETag"), Some("\"0\""));
+    let read = bench.request(MINE, "GET", &format!("{path}/Tasks/{}", text(&made, "sid")), "");
+    assert_eq!(text(&read, "assignment_status"), "reserved");
+    assert_eq!(read.header("ETag"), Some("\"1\""));
+    assert!(bench.batch.is_committed(), "a read stores nothing");
+}
+
+#[test]
+fn a_workspace_of_another_account_is_not_there() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    let task = text(&bench.request(MINE, "POST", &format!("{path}/Tasks"), ""), "sid");
+    let workers = format!("{path}/Workers");
+    let task = format!("{path}/Tasks/{task}");
+    for (method, path) in
+        [("GET", &path), ("POST", &path), ("DELETE", &path), ("GET", &workers), ("GET", &task), ("DELETE", &task)]
+    {
+        let answer = bench.request(THEIRS, method, path, "");
+        assert_eq!(answer.status, 404, "{method} {path}");
+        assert!(bench.batch.is_committed(), "{method} {path}");
+    }
+    // Nor is an object of one Workspace below another.
+    let other = bench.set_up(MINE, "");
+    let foreign = task.replace(&path, &other);
+    assert_eq!(bench.request(MINE, "GET", &foreign, "").status, 404);
+}
+
+#[test]
+fn a_refused_request_stores_nothing() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    for (method, path, body) in [
+        ("POST", format!("{path}/Workers"), "FriendlyName=ann"),
+        ("POST", format!("{path}/Workers"), "FriendlyName=Bob&Attributes=nonsense"),
+        ("POST", format!("{path}/Tasks"), "Priority=-1"),
+        ("DELETE", format!("{path}/Activities/WA00000000000000000000000000000000"), ""),
+    ] {
+        let answer = bench.request(MINE, method, &path, body);
+        assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.body);
+        assert!(bench.batch.is_committed(), "{method} {path}");
+    }
+}
+
+#[test]
+fn events_go_to_the_callback_that_asked_for_them_and_into_the_outbox() {
+    let mut bench = Bench::new();
+    let more = "&EventCallbackUrl=http://127.0.0.1:9/events&EventsFilter=task.created,%20reservation.created";
+    let path = bench.set_up(MINE, more);
+    assert!(bench.batch.deliveries.is_empty(), "worker.created was not asked for");
+    bench.request(MINE, "POST", &format!("{path}/Tasks"), "Attributes={}");
+    let types: Vec<_> = bench.batch.deliveries.iter().map(|delivery| value(delivery, "EventType")).collect();
+    assert_eq!(types, ["task.created", "reservation.created"]);
+    let keys: Vec<_> = bench.batch.deliveries.iter().map(|delivery| delivery.key).collect();
+    assert_eq!(keys[0], keys[1], "events of one task leave in order");
+    let put = |change: &OutboxChange| matches!(change, OutboxChange::Put(_));
+    assert_eq!(bench.batch.outbox.iter().filter(|change| put(change)).count(), 2);
+}
+
+fn value(delivery: &Delivery, name: &str) -> String {
+    let found = delivery.parameters.iter().find(|(known, _)| known == name);
+    found.unwrap_or_else(|| panic!("no {name} in {:?}", delivery.parameters)).1.clone()
+}
+
+#[test]
+fn an_assignment_callback_asks_with_exactly_twelve_parameters_and_its_answer_is_followed() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    let workflow = text(&bench.request(MINE, "GET", &format!("{path}/Workflows"), ""), "sid");
+    let urls = "AssignmentCallbackUrl=http://127.0.0.1:9/a&FallbackAssignmentCallbackUrl=http://127.0.0.1:9/b";
+    assert_eq!(bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), urls).status, 200);
+    bench.request(MINE, "POST", &format!("{path}/Tasks"), "Priority=3");
+    let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
+    assert_eq!(delivery.parameters.len(), 12);
+    assert_eq!(value(&delivery, "TaskPriority"), "3");
+    let DeliveryKind::Assignment { reservation, fallback_url } = &delivery.kind else { panic!("{delivery:?}") };
+    assert_eq!(fallback_url.as_deref(), Some("http://127.0.0.1:9/b"));
+
+    let outcome = AssignmentOutcome::Answered(CallbackAnswer::Instruction(Instruction::Accept));
+    bench.handle(Input::Assigned { workspace: delivery.workspace, reservation: *reservation, outcome });
+    let done = |change: &OutboxChange| matches!(change, OutboxChange::Done { sid } if *sid == reservation.bytes());
+    assert!(bench.batch.outbox.iter().any(done), "what it does and that it is done are stored together");
+    assert_eq!(bench.batch.records.len(), 1);
+    let tasks = bench.request(MINE, "GET", &format!("{path}/Tasks"), "");
+    assert_eq!(text(&tasks, "assignment_status"), "assigned");
+}
+
+#[test]
+fn a_failed_assignment_callback_takes_the_offer_back_and_holds_the_task_off() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    let workflow = text(&bench.request(MINE, "GET", &format!("{path}/Workflows"), ""), "sid");
+    let url = "AssignmentCallbackUrl=http://127.0.0.1:9/a";
+    bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), url);
+    bench.request(MINE, "POST", &format!("{path}/Tasks"), "");
+    let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
+    let DeliveryKind::Assignment { reservation, .. } = delivery.kind else { panic!("{delivery:?}") };
+    let outcome = AssignmentOutcome::Failed;
+    bench.handle(Input::Assigned { workspace: delivery.workspace, reservation, outcome });
+    assert!(bench.batch.deliveries.is_empty(), "no new offer for a second");
+    assert_eq!(bench.shard.next_deadline(), Some(Timestamp(bench.now + 1_000)));
+    bench.now += 1_000;
+    bench.handle(Input::Tick);
+    assert_eq!(bench.batch.deliveries.len(), 1, "the next offer is asked about again");
+}
+
+#[test]
+fn what_was_stored_makes_the_same_workspaces_again() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    for number in 0..20 {
+        bench.request(MINE, "POST", &format!("{path}/Tasks"), &format!("Priority={number}"));
+    }
+    let gone = bench.set_up(MINE, "");
+    assert_eq!(bench.request(MINE, "DELETE", &gone, "").status, 204);
+    assert_eq!(bench.batch.deleted.len(), 1);
+
+    let mut restored = Shard::new(Limits::default());
+    let exist: Vec<bool> =
+        bench.stored.values().map(|records| restored.restore(None, records.iter().cloned()).unwrap()).collect();
+    assert_eq!(exist, [true, false], "a deleted Workspace does not come back");
+    restored.check_invariants();
+    let facts = |shard: &Shard| -> Vec<String> {
+        shard.snapshots().map(|(sid, sequence, snapshot)| format!("{sid} {sequence} {snapshot:?}")).collect()
+    };
+    assert_eq!(facts(&restored), facts(&bench.shard));
+}
+
+#[test]
+fn records_that_do_not_begin_with_a_creation_are_refused() {
+    let mut bench = Bench::new();
+    bench.set_up(MINE, "");
+    let records = bench.stored.values().next().unwrap()[1..].to_vec();
+    let mut shard = Shard::new(Limits::default());
+    assert!(shard.restore(None, records.into_iter()).is_err());
+    assert!(shard.restore(None, [(1, b"nonsense".to_vec())].into_iter()).is_err());
+}
