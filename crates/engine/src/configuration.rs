@@ -181,7 +181,7 @@ fn friendly_name(object: &Value, name: &str) -> Option<Arc<str>> {
 fn integer(object: &Value, path: &str, name: &str, from: u32, to: u32) -> Result<Option<u32>, ConfigurationError> {
     let parsed = match present(object, name) {
         None => return Ok(None),
-        Some(Value::Number(number)) => number.as_i64().and_then(|number| u32::try_from(number).ok()),
+        Some(Value::Number(number)) => number.written_integer().and_then(|number| u32::try_from(number).ok()),
         Some(Value::Text(text)) if text.is_empty() => return Ok(None),
         Some(Value::Text(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
         Some(_) => None,
@@ -312,5 +312,94 @@ fn known_worker(target: &Value, path: &str) -> Result<Option<KnownWorkerRule>, C
     match KnownWorker::parse(text) {
         Ok(reference) => Ok(Some(KnownWorkerRule { by, reference })),
         Err(refused) => error(format!("{path}.{name}"), Problem::KnownWorker(refused)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
+        let queue = |sid: &str| (sid == "WQ1").then(|| Id::new(1));
+        Configuration::parse(Id::new(2), text, &queue)
+    }
+
+    fn refused(text: &str) -> (String, Problem) {
+        let error = parse(text).expect_err(text);
+        (error.path, error.problem)
+    }
+
+    fn target(members: &str) -> String {
+        format!(r#"{{"task_routing":{{"filters":[{{"expression":"1==1","targets":[{{"queue":"WQ1",{members}}}]}}]}}}}"#)
+    }
+
+    #[test]
+    fn a_default_filter_alone_is_enough_with_and_without_the_wrapper() {
+        for text in [r#"{"task_routing":{"default_filter":{"queue":"WQ1"}}}"#, r#"{"default_filter":{"queue":"WQ1"}}"#]
+        {
+            assert!(parse(text).unwrap().default_filter.is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn later_targets_inherit_the_queue_and_nothing_else() {
+        let text = r#"{"filters":[{"expression":"1==1","targets":[{"queue":"WQ1","priority":"7","timeout":30},{}]}]}"#;
+        let configuration = parse(text).unwrap();
+        let targets = &configuration.filters[0].targets;
+        assert_eq!((targets[0].priority, targets[0].timeout_seconds), (Some(Priority(7)), Some(30)));
+        assert_eq!((targets[1].task_queue, targets[1].priority, targets[1].timeout_seconds), (Id::new(1), None, None));
+    }
+
+    #[test]
+    fn time_out_and_skip_of_the_default_filter_are_ignored() {
+        let text = r#"{"default_filter":{"queue":"WQ1","timeout":5,"skip_if":"1==1"}}"#;
+        let default = parse(text).unwrap().default_filter.unwrap();
+        assert_eq!((default.timeout_seconds, default.skip_if), (None, None));
+    }
+
+    #[test]
+    fn numbers_are_integers_or_digits_within_their_range() {
+        for good in ["0", "\"0\"", "2147483647"] {
+            assert!(parse(&target(&format!(r#""priority":{good}"#))).is_ok(), "{good}");
+        }
+        for bad in ["10.0", "1e1", "-1", "2147483648", "true", "\"x\"", "\"1.0\"", "[1]"] {
+            let (path, problem) = refused(&target(&format!(r#""priority":{bad}"#)));
+            assert_eq!(path, "filters[0].targets[0].priority", "{bad}");
+            assert_eq!(problem, Problem::NotAnInteger { from: 0, to: PRIORITY_MAX }, "{bad}");
+        }
+        assert_eq!(refused(&target(r#""timeout":0"#)).0, "filters[0].targets[0].timeout");
+    }
+
+    #[test]
+    fn a_problem_is_reported_with_its_path() {
+        let cases = [
+            ("[]", ""),
+            ("{}", ""),
+            (r#"{"task_routing":[]}"#, "task_routing"),
+            (r#"{"filters":{}}"#, "filters"),
+            (r#"{"filters":[1]}"#, "filters[0]"),
+            (r#"{"filters":[{"targets":[{"queue":"WQ1"}]}]}"#, "filters[0].expression"),
+            (r#"{"filters":[{"expression":"1=","targets":[{"queue":"WQ1"}]}]}"#, "filters[0].expression"),
+            (r#"{"filters":[{"expression":"1==1"}]}"#, "filters[0].targets"),
+            (r#"{"filters":[{"expression":"1==1","targets":[]}]}"#, "filters[0].targets"),
+            (r#"{"filters":[{"expression":"1==1","targets":[{}]}]}"#, "filters[0].targets[0].queue"),
+            (r#"{"filters":[{"expression":"1==1","targets":[{"queue":"WQ2"}]}]}"#, "filters[0].targets[0].queue"),
+            (r#"{"default_filter":{}}"#, "default_filter.queue"),
+        ];
+        for (text, path) in cases {
+            assert_eq!(refused(text).0, path, "{text}");
+        }
+        let two = target(r#""known_worker_sid":"task.a","known_worker_friendly_name":"task.b""#);
+        assert_eq!(refused(&two), ("filters[0].targets[0]".to_string(), Problem::TwoKnownWorkers));
+        assert_eq!(refused(&target(r#""order_by":"level""#)).0, "filters[0].targets[0].order_by");
+        assert_eq!(refused(&target(r#""known_worker_sid":"{{task.a}}""#)).0, "filters[0].targets[0].known_worker_sid");
+    }
+
+    #[test]
+    fn a_configuration_may_have_exactly_as_many_bytes_as_the_limit() {
+        let text = r#"{"default_filter":{"queue":"WQ1"}}"#;
+        let full = format!("{text}{}", " ".repeat(CONFIGURATION_BYTES_MAX - text.len()));
+        assert!(parse(&full).is_ok());
+        assert_eq!(refused(&format!("{full} ")).1, Problem::TooLarge);
     }
 }

@@ -9,7 +9,11 @@ use core::hash::{Hash, Hasher};
 
 /// A finite number.
 #[derive(Clone, Copy, Debug)]
-pub struct Number(Form);
+pub struct Number {
+    form: Form,
+    /// It was written with a fraction or an exponent. No part of its value.
+    fractional_text: bool,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Form {
@@ -29,14 +33,14 @@ impl Number {
         let whole = number as i128; // saturates, so far larger doubles fail the conversions below
         let rounded = whole as f64;
         if rounded < number || number < rounded {
-            return Some(Number(Form::Float(number)));
+            return Some(Number { form: Form::Float(number), fractional_text: true });
         }
         let form = match (i64::try_from(whole), u64::try_from(whole)) {
             (Ok(integer), _) => Form::Integer(integer),
             (_, Ok(large)) => Form::Large(large),
             _ => Form::Float(number),
         };
-        Some(Number(form))
+        Some(Number { form, fractional_text: true })
     }
 
     /// Reads a text that has the form of a number token as a whole: `-`? digits (`.` digits)?.
@@ -58,15 +62,20 @@ impl Number {
 
     /// Whether it has no fraction; `10.0` has none.
     pub fn is_integer(self) -> bool {
-        match self.0 {
+        match self.form {
             Form::Integer(_) | Form::Large(_) => true,
             Form::Float(double) => double.abs() >= 9_007_199_254_740_992.0, // 2^53: no fractions from here on
         }
     }
 
+    /// The integer, if it was written as one (`10`, not `10.0` or `1e1`) and fits.
+    pub fn written_integer(self) -> Option<i64> {
+        self.as_i64().filter(|_| !self.fractional_text)
+    }
+
     /// The integer, if it is one and fits.
     pub fn as_i64(self) -> Option<i64> {
-        match self.0 {
+        match self.form {
             Form::Integer(integer) => Some(integer),
             Form::Large(_) | Form::Float(_) => None,
         }
@@ -74,7 +83,7 @@ impl Number {
 
     /// The nearest double.
     pub fn as_f64(self) -> f64 {
-        match self.0 {
+        match self.form {
             Form::Integer(integer) => integer as f64,
             Form::Large(large) => large as f64,
             Form::Float(double) => double,
@@ -94,19 +103,20 @@ fn is_number_token(text: &str) -> bool {
 
 impl From<i64> for Number {
     fn from(integer: i64) -> Number {
-        Number(Form::Integer(integer))
+        Number { form: Form::Integer(integer), fractional_text: false }
     }
 }
 
 impl From<u64> for Number {
     fn from(integer: u64) -> Number {
-        Number(i64::try_from(integer).map_or(Form::Large(integer), Form::Integer))
+        let form = i64::try_from(integer).map_or(Form::Large(integer), Form::Integer);
+        Number { form, fractional_text: false }
     }
 }
 
 impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
-        match (self.0, other.0) {
+        match (self.form, other.form) {
             (Form::Integer(left), Form::Integer(right)) => left.cmp(&right),
             (Form::Large(left), Form::Large(right)) => left.cmp(&right),
             (Form::Float(left), Form::Float(right)) => left.total_cmp(&right),
@@ -142,7 +152,7 @@ impl Eq for Number {}
 
 impl Hash for Number {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self.0 {
+        match self.form {
             Form::Integer(integer) => integer.hash(state),
             Form::Large(large) => large.hash(state),
             Form::Float(double) => double.to_bits().hash(state),
@@ -153,7 +163,7 @@ impl Hash for Number {
 /// Shortest decimal form that reads back as the same number, without an exponent.
 impl fmt::Display for Number {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match self.form {
             Form::Integer(integer) => integer.fmt(formatter),
             Form::Large(large) => large.fmt(formatter),
             Form::Float(double) => double.fmt(formatter),
