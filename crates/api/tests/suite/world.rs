@@ -1,0 +1,170 @@
+//! One account with one Workspace, its engine, and all events so far as the history.
+
+use pointsman_api::{
+    Answer, Call, CallScope, EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HttpRequest, Outcome,
+    create_workspace_command, execute, finish_history, parse,
+};
+use pointsman_engine::{Account, Command, Engine, Limits, PublicEvent, Sid, Timestamp, Workspace};
+
+pub(crate) const BASE_URL: &str = "https://router.example.com";
+
+/// 2024-03-05T14:07:09.250Z.
+pub(crate) const START: Timestamp = Timestamp(1_709_647_629_250);
+
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) events: Vec<PublicEvent>,
+    pub(crate) now: Timestamp,
+}
+
+/// What a request says besides method, path and body.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    pub(crate) content_type: Option<String>,
+    pub(crate) if_match: Option<String>,
+}
+
+pub(crate) fn account() -> Sid<Account> {
+    Sid::from_bytes([0xac; 16])
+}
+
+pub(crate) fn workspace() -> Sid<Workspace> {
+    Sid::parse("WS00000000000000000000000000000001").unwrap()
+}
+
+fn request<'a>(method: &'a str, target: &'a str, body: &'a [u8], extras: &'a Extras) -> HttpRequest<'a> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let form = (!body.is_empty()).then_some("application/x-www-form-urlencoded");
+    HttpRequest {
+        method,
+        path,
+        query,
+        content_type: extras.content_type.as_deref().or(form),
+        if_match: extras.if_match.as_deref(),
+        body,
+        base_url: BASE_URL,
+        peer: Some("192.0.2.10"),
+    }
+}
+
+impl World {
+    /// `form`: parameters of the creation besides the name.
+    pub(crate) fn new(at: Timestamp, form: &str) -> Self {
+        let body = format!("FriendlyName=Support&{form}");
+        let extras = Extras::default();
+        let call = parse(&request("POST", "/v1/Workspaces", body.as_bytes(), &extras)).unwrap();
+        let command = create_workspace_command(&call, [7; 16], workspace(), 1, account()).unwrap();
+        let (engine, record) = Engine::create_workspace(at, Limits::default(), command);
+        Self { engine, events: record.published, now: at }
+    }
+
+    pub(crate) fn send(&mut self, method: &str, target: &str, body: &[u8], extras: &Extras) -> Answer {
+        let call = match parse(&request(method, target, body, extras)) {
+            Ok(call) => call,
+            Err(error) => return error.answer(),
+        };
+        assert!(matches!(call.scope, CallScope::Workspace(_)), "{target} is no call of the Workspace");
+        self.execute(&call)
+    }
+
+    pub(crate) fn execute(&mut self, call: &Call) -> Answer {
+        let mut turn = self.engine.begin(self.now);
+        let outcome = execute(call, &mut turn);
+        self.events.extend(turn.finish().published);
+        self.engine.check_invariants();
+        match outcome {
+            Outcome::Answer(answer) | Outcome::Instruction { answer, .. } => answer,
+            Outcome::History(request) => finish_history(&request, &self.history(&request.query)),
+        }
+    }
+
+    /// Runs a command that has no REST operation.
+    pub(crate) fn command(&mut self, command: Command) {
+        let mut turn = self.engine.begin(self.now);
+        turn.apply(command).unwrap();
+        self.events.extend(turn.finish().published);
+    }
+
+    /// Lets time pass, in one turn.
+    pub(crate) fn advance_to(&mut self, at: Timestamp) {
+        self.now = at;
+        let record = self.engine.begin(at).finish();
+        self.events.extend(record.published);
+        self.engine.check_invariants();
+    }
+
+    /// The history as its contract says, by a scan.
+    fn history(&self, query: &HistoryQuery) -> Vec<PublicEvent> {
+        let number = |sid| self.events.iter().find(|event| event.sid == sid).map(|event| event.id.number());
+        let passes = |event: &&PublicEvent| {
+            let id = event.id.number();
+            let place = match query.cursor {
+                HistoryCursor::Start => true,
+                HistoryCursor::OlderThan(other) => id < other,
+                HistoryCursor::NewerThan(other) => other < id,
+                HistoryCursor::OlderThanSid(sid) => number(sid).is_some_and(|other| id < other),
+                HistoryCursor::NewerThanSid(sid) => number(sid).is_some_and(|other| other < id),
+            };
+            let window = query.sid.is_some() || (query.from <= event.at && event.at <= query.to);
+            let named = |reference: &EventReference| reference.is_in(event);
+            place
+                && window
+                && query.sid.is_none_or(|sid| sid == event.sid)
+                && (query.kinds.is_empty() || query.kinds.contains(&event.kind))
+                && query.references.iter().all(named)
+        };
+        let mut found: Vec<PublicEvent> = self.events.iter().filter(passes).cloned().collect();
+        if query.order == HistoryOrder::NewestFirst {
+            found.reverse();
+        }
+        found.truncate(query.limit.unwrap_or(usize::MAX));
+        found
+    }
+}
+
+/// Spreads JSON text over lines without touching the order of its members.
+pub(crate) fn pretty(json: &str) -> String {
+    let mut out = String::new();
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    let break_line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.push_str(&"  ".repeat(depth));
+    };
+    let chars: Vec<char> = json.chars().collect();
+    for (index, char) in chars.iter().copied().enumerate() {
+        let next = chars.get(index + 1).copied();
+        if in_text {
+            out.push(char);
+            in_text = escaped || char != '"';
+            escaped = !escaped && char == '\\';
+            continue;
+        }
+        match char {
+            '"' => {
+                in_text = true;
+                out.push(char);
+            }
+            '{' | '[' => {
+                out.push(char);
+                depth += 1;
+                if !matches!(next, Some('}' | ']')) {
+                    break_line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth -= 1;
+                if !matches!(chars[index - 1], '{' | '[') {
+                    break_line(&mut out, depth);
+                }
+                out.push(char);
+            }
+            ',' => {
+                out.push(char);
+                break_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => out.push(char),
+        }
+    }
+    out
+}
