@@ -7,6 +7,7 @@ mod activity;
 mod evolve;
 mod invariants;
 mod reservation;
+mod retired;
 mod snapshot;
 mod table;
 mod task;

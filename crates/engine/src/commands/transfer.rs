@@ -95,14 +95,14 @@ fn check(state: &State, request: &InitiateTransfer) -> Result<TransferTarget, Tr
     }
 }
 
-/// The Task is pending in a queue, without a step.
+/// The Task is pending in a queue, without a step. It is placed first: where it was may be gone.
 fn wait_in_queue(turn: &mut Turn<'_>, id: Id<Task>, queue: Id<TaskQueue>) {
+    place_in_queue(turn, id, Some(queue), Some(Place::Queue));
     let task = turn.state().the_task(id);
     if task.status != TaskStatus::Pending {
         let (reason, version) = (task.reason.clone(), task.version.next());
         turn.emit(Event::TaskStatusChanged { id, status: TaskStatus::Pending, reason, version });
     }
-    place_in_queue(turn, id, Some(queue), Some(Place::Queue));
 }
 
 /// Puts the Task into a queue. A change of queue together with a change of status is one version.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use pointsman_expression::Expression;
 
 use super::{
-    Activity, HoldOff, Keep, Place, Reservation, State, Task, TaskChannel, TaskQueue, Transfer, Worker, WorkerChannel,
+    Activity, HoldOff, Keep, Reservation, State, Task, TaskChannel, TaskQueue, Transfer, Worker, WorkerChannel,
     Workflow,
 };
 use crate::configuration::Configuration;
@@ -75,7 +75,7 @@ impl State {
                 channel.date_updated = now;
             }
             Event::TaskChannelDeleted { id } => {
-                let keep = self.keep_if(|task| task.task_channel == *id);
+                let keep = self.keep_task_channel(*id);
                 self.task_channels.remove(*id, keep);
                 let workers: Vec<_> = self.workers.iter().map(|worker| worker.id).collect();
                 for worker in workers {
@@ -146,8 +146,7 @@ impl State {
                 channel.date_updated = now;
             }
             Event::WorkerDeleted { id } => {
-                let worker = self.the_worker(*id);
-                let keep = if worker.reservations.is_empty() { self.keep_worker(*id) } else { Keep::Retired };
+                let keep = self.keep_worker(*id);
                 self.workers.remove(*id, keep);
             }
 
@@ -203,7 +202,7 @@ impl State {
                 });
             }
             Event::WorkflowDeleted { id } => {
-                let keep = self.keep_if(|task| task.workflow == Some(*id));
+                let keep = self.keep_workflow(*id);
                 self.workflows.remove(*id, keep);
             }
 
@@ -269,7 +268,6 @@ impl State {
             Event::TaskPlaced { id, place, task_queue, priority, clock_start, budget_seconds, version } => {
                 let now = self.now;
                 let task = self.tasks.live_mut(*id);
-                let left = task.task_queue;
                 if task.task_queue != *task_queue {
                     task.task_queue = *task_queue;
                     task.task_queue_entered = task_queue.map(|_| now);
@@ -281,9 +279,6 @@ impl State {
                 if task.version != *version {
                     task.version = *version;
                     task.date_updated = now;
-                }
-                if let Some(left) = left {
-                    self.collect_task_queue(left);
                 }
             }
             Event::TaskStatusChanged { id, status, reason, version } => {
@@ -449,97 +444,22 @@ impl State {
     }
 
     fn remove_task(&mut self, id: Id<Task>) {
+        let held = self.retired_for(self.the_task(id));
         let task = self.the_task(id).clone();
-        for reservation in &task.reservations {
-            let worker = self.the_reservation(*reservation).worker;
-            assert!(!self.the_reservation(*reservation).status.is_active(), "its reservations ended before the Task");
-            self.reservations.remove(*reservation, Keep::Nothing);
-            if self.workers.is_retired(worker) {
-                self.collect_worker(worker, id);
-            } else {
-                self.workers.live_mut(worker).reservations.remove(reservation);
+        for id in &task.reservations {
+            let reservation = self.the_reservation(*id);
+            assert!(!reservation.status.is_active(), "its reservations ended before the Task");
+            let worker = reservation.worker;
+            self.reservations.remove(*id, Keep::Nothing);
+            if self.workers.live(worker).is_some() {
+                self.workers.live_mut(worker).reservations.remove(id);
             }
         }
         for transfer in &task.transfers {
             self.transfers.remove(*transfer, Keep::Nothing);
         }
         self.tasks.remove(id, Keep::Nothing);
-        let retired: Vec<_> = self.task_queues.retired().map(|queue| queue.id).collect();
-        for queue in retired {
-            self.collect_task_queue(queue);
-        }
-        if let Some(super::RoutingTarget::Worker(worker)) = task.routing_target
-            && self.workers.is_retired(worker)
-        {
-            self.collect_worker(worker, id);
-        }
-        if let Some(workflow) = task.workflow.filter(|workflow| self.workflows.is_retired(*workflow))
-            && self.keep_if(|task| task.workflow == Some(workflow)) == Keep::Nothing
-        {
-            self.workflows.forget_retired(workflow);
-        }
-        if self.task_channels.is_retired(task.task_channel)
-            && self.keep_if(|other| other.task_channel == task.task_channel) == Keep::Nothing
-        {
-            self.task_channels.forget_retired(task.task_channel);
-        }
-    }
-
-    // What a Task still refers to outlives its deletion. These scans run only when something referred to was
-    // deleted, and once more for each Task that referred to it.
-
-    fn keep_if(&self, refers: impl Fn(&Task) -> bool) -> Keep {
-        if self.tasks.iter().any(refers) { Keep::Retired } else { Keep::Nothing }
-    }
-
-    fn keep_task_queue(&self, id: Id<TaskQueue>) -> Keep {
-        self.keep_if(|task| {
-            task.task_queue == Some(id)
-                || task.routing_target == Some(super::RoutingTarget::TaskQueue(id))
-                || task.configuration.as_ref().is_some_and(|rules| rules.task_queues().any(|queue| queue == id))
-                || task.reservations.iter().any(|reservation| self.the_reservation(*reservation).task_queue == Some(id))
-                || task.transfers.iter().any(|transfer| {
-                    let transfer = self.the_transfer(*transfer);
-                    transfer.queue_before == Some(id) || transfer.target == super::TransferTarget::TaskQueue(id)
-                })
-        })
-    }
-
-    fn keep_worker(&self, id: Id<Worker>) -> Keep {
-        self.keep_if(|task| {
-            task.routing_target == Some(super::RoutingTarget::Worker(id))
-                || task.place == Some(Place::Worker(id))
-                || task.reservations.iter().any(|reservation| self.the_reservation(*reservation).worker == id)
-                || task.transfers.iter().any(|transfer| {
-                    let transfer = self.the_transfer(*transfer);
-                    transfer.initiating_worker == id || transfer.target == super::TransferTarget::Worker(id)
-                })
-        })
-    }
-
-    /// Reservations remember Activities they may have to restore.
-    fn keep_activity(&self, id: Id<Activity>) -> Keep {
-        let remembered =
-            |reservation: &Reservation| reservation.previous_activity == id || reservation.engine_activity == Some(id);
-        if self.reservations.iter().any(remembered) || self.workers.retired().any(|worker| worker.activity == id) {
-            Keep::Retired
-        } else {
-            Keep::Nothing
-        }
-    }
-
-    fn collect_task_queue(&mut self, id: Id<TaskQueue>) {
-        if self.task_queues.is_retired(id) && self.keep_task_queue(id) == Keep::Nothing {
-            self.task_queues.forget_retired(id);
-        }
-    }
-
-    fn collect_worker(&mut self, id: Id<Worker>, but: Id<Task>) {
-        let refers = |task: &Task| task.id != but && task.routing_target == Some(super::RoutingTarget::Worker(id));
-        let holds = self.reservations.iter().any(|reservation| reservation.worker == id && reservation.task != but);
-        if !holds && self.keep_if(refers) == Keep::Nothing {
-            self.workers.forget_retired(id);
-        }
+        self.forget_unless_kept(held);
     }
 
     fn parse_configuration(&self, workflow: Id<Workflow>, text: &str) -> Arc<Configuration> {

@@ -12,7 +12,7 @@ use crate::values::Timestamp;
 
 /// Every fact of a [`State`]. What follows from another row (SIDs, parsed expressions and configurations) is left out
 /// of the encoding and made again by [`State::from_snapshot`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     pub now: Timestamp,
     pub workspace: Workspace,
@@ -33,13 +33,13 @@ pub struct Snapshot {
 }
 
 /// A row, and whether it was deleted and only stays because a Task refers to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Kept<E> {
     pub row: E,
     pub retired: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskQueueRow {
     pub id: Id<TaskQueue>,
     pub definition: TaskQueueDefinition,
@@ -47,7 +47,7 @@ pub struct TaskQueueRow {
     pub date_updated: Timestamp,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct WorkflowRow {
     pub id: Id<Workflow>,
     pub definition: WorkflowDefinition,
@@ -55,7 +55,7 @@ pub struct WorkflowRow {
     pub date_updated: Timestamp,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TaskRow {
     pub task: Task,
     pub rules: Rules,

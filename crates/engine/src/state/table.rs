@@ -82,10 +82,6 @@ impl<E: Row> Table<E> {
         self.retired.values().map(|row| &**row)
     }
 
-    pub(crate) fn is_retired(&self, id: Id<E>) -> bool {
-        self.retired.contains_key(&id)
-    }
-
     pub(crate) fn insert(&mut self, row: E) {
         let id = row.id();
         self.by_sid.insert(row.sid().bytes(), id);
