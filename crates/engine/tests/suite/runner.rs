@@ -130,6 +130,12 @@ impl World {
             return Ok(happened);
         };
         let (zero, names) = (self.zero, &mut self.names);
+        if step.given {
+            // Timers first, in a turn of their own: the command may name what they make.
+            let record = run.engine.begin(at).finish();
+            run.restarted = None;
+            run.follow(&record, names);
+        }
         let restart = || Engine::restore(State::from_snapshot(run.engine.state().snapshot()), Limits::default());
         let mut twin = run.is_thorough().then(restart);
         let mut turn = run.engine.begin(at);
