@@ -23,6 +23,7 @@ pub mod form;
 pub mod instruction;
 pub mod json;
 pub mod limits;
+pub mod openapi;
 pub mod parameters;
 pub mod rejections;
 pub mod resources;

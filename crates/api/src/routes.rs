@@ -45,9 +45,8 @@ fn split_template(path: &'static str) -> Vec<Segment> {
         .collect()
 }
 
-/// Every route.
-#[cfg(test)]
-fn all() -> &'static [Route] {
+/// Every route, for the documents.
+pub(crate) fn all() -> &'static [Route] {
     &ROUTES
 }
 

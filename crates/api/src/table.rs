@@ -30,7 +30,17 @@ pub struct Resource<E: 'static> {
     pub fields: &'static [Field<E>],
     /// The version in its `ETag`, if it has one.
     pub version: Option<fn(&E) -> Version>,
+    /// What `{Sid}` in its paths takes.
+    pub named_by: NamedBy,
     pub mounts: &'static [Mount],
+}
+
+/// What names an object in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    Sid,
+    /// Its SID, or the unique name of a TaskChannel.
+    SidOrName,
 }
 
 /// A member of a resource.
@@ -311,6 +321,7 @@ pub trait Described: Sync {
     fn properties(&self) -> Vec<Property>;
     fn links(&self) -> &'static [Link];
     fn is_versioned(&self) -> bool;
+    fn named_by(&self) -> NamedBy;
     fn mounts(&self) -> &'static [Mount];
 }
 
@@ -341,6 +352,10 @@ impl<E> Described for Resource<E> {
 
     fn is_versioned(&self) -> bool {
         self.version.is_some()
+    }
+
+    fn named_by(&self) -> NamedBy {
+        self.named_by
     }
 
     fn mounts(&self) -> &'static [Mount] {

@@ -10,7 +10,9 @@ use crate::execute::Outcome;
 use crate::listing::{self, same_name};
 use crate::parameters::{Param, bool, flag, name, text};
 use crate::request::{Request, segment};
-use crate::table::{Change, Mount, Resource, Shape, create, delete, fetch, field, link, links, list, update, url};
+use crate::table::{
+    Change, Mount, NamedBy, Resource, Shape, create, delete, fetch, field, link, links, list, update, url,
+};
 use crate::target::Target;
 
 const FRIENDLY_NAME: Param<Arc<str>> = name("FriendlyName", "Name, unique in the Workspace.");
@@ -35,6 +37,7 @@ pub static ACTIVITY: Resource<Activity> = Resource {
         links(&[link("workspace", "/v1/Workspaces/{workspace_sid}")]),
     ],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Activities",

@@ -17,7 +17,7 @@ use crate::limits::REDACTION_DAYS;
 use crate::page::{self, Direction, Edge, Edges, Page, PageSetting};
 use crate::parameters::{Param, filters, text};
 use crate::request::Request;
-use crate::table::{Context, Mount, Resource, Scalar, Shape, field, list, read, url, url_field};
+use crate::table::{Context, Mount, NamedBy, Resource, Scalar, Shape, field, list, read, url, url_field};
 use crate::target::Target;
 
 const EVENT_TYPE: Param<Arc<str>> = text("EventType", "Only events of this type.");
@@ -60,6 +60,7 @@ pub static EVENT: Resource<PublicEvent> = Resource {
         crate::resources::workspace_sid(),
     ],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Events",

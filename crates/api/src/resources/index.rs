@@ -1,7 +1,7 @@
 //! `/` and `/v1`: where to begin. Reference: rest-contract, section 1.1.
 
 use crate::account::AccountCall;
-use crate::table::{Method, Mount, Resource, account, link, links};
+use crate::table::{Method, Mount, NamedBy, Resource, account, link, links};
 
 const OPERATION: crate::table::Operation =
     account("FetchIndex", "Tells where the Workspaces are.", Method::Get, &[], AccountCall::Index);
@@ -16,6 +16,7 @@ pub static INDEX: Resource<Index> = Resource {
     doc: "Where to begin.",
     fields: &[links(&[link("workspaces", "/v1/Workspaces")])],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount { path: "/", list_key: "", find: |_, _| None, operations: &[OPERATION] },
         Mount { path: "/v1", list_key: "", find: |_, _| None, operations: &[OPERATION] },

@@ -10,7 +10,7 @@ use crate::dates;
 use crate::json;
 use crate::limits::FRIENDLY_NAME_CHARS_MAX;
 use crate::parameters::{Param, text_up_to};
-use crate::table::{Context, Method, Mount, Resource, Scalar, Shape, account, field};
+use crate::table::{Context, Method, Mount, NamedBy, Resource, Scalar, Shape, account, field};
 
 pub(crate) const CREATE_KEY_NAME: Param<Arc<str>> =
     text_up_to("FriendlyName", "Name, up to 64 characters.", FRIENDLY_NAME_CHARS_MAX);
@@ -31,6 +31,7 @@ pub static KEY: Resource<KeyRecord> = Resource {
         }),
     ],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/2010-04-01/Accounts/{AccountSid}/Keys.json",

@@ -15,7 +15,9 @@ use crate::listing;
 use crate::page::{Edge, Page};
 use crate::parameters::{Case, Param, Spec, choice, deferred_sid, filters, text};
 use crate::request::{Request, segment};
-use crate::table::{Change, Field, Link, Mount, Resource, Shape, fetch, field, link, links, list, update, url};
+use crate::table::{
+    Change, Field, Link, Mount, NamedBy, Resource, Shape, fetch, field, link, links, list, update, url,
+};
 use crate::target::Target;
 use crate::words;
 
@@ -106,6 +108,7 @@ pub static TASK_RESERVATION: Resource<Reservation> = Resource {
     doc: "An offer of a Task to a Worker, under the address of the Task.",
     fields: &TASK_FIELDS,
     version: Some(|reservation| reservation.version),
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Tasks/{TaskSid}/Reservations",
@@ -136,6 +139,7 @@ pub static WORKER_RESERVATION: Resource<Reservation> = Resource {
     doc: "An offer of a Task to a Worker, under the address of the Worker.",
     fields: &WORKER_FIELDS,
     version: Some(|reservation| reservation.version),
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Workers/{WorkerSid}/Reservations",

@@ -27,7 +27,8 @@ use crate::statistics::{
     TASK_KINDS, TaskSums, WORKER_KINDS,
 };
 use crate::table::{
-    Context, Field, Mount, Operation, Resource, Run, Scalar, Shape, field, join, list, read, render_nested, url,
+    Context, Field, Mount, NamedBy, Operation, Resource, Run, Scalar, Shape, field, join, list, read, render_nested,
+    url,
 };
 use crate::target::Target;
 use crate::words;
@@ -308,7 +309,7 @@ const fn resource(
     fields: &'static [Row],
     mounts: &'static [Mount],
 ) -> Resource<Figures> {
-    Resource { name, schema, doc, fields, version: None, mounts }
+    Resource { name, schema, doc, fields, version: None, named_by: NamedBy::Sid, mounts }
 }
 
 const fn mount(

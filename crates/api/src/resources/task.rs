@@ -21,7 +21,8 @@ use crate::parameters::{
 };
 use crate::request::{Request, segment};
 use crate::table::{
-    Change, Context, Mount, Resource, Scalar, Shape, create, delete, fetch, field, link, links, list, update, url,
+    Change, Context, Mount, NamedBy, Resource, Scalar, Shape, create, delete, fetch, field, link, links, list, update,
+    url,
 };
 use crate::target::Target;
 use crate::words;
@@ -132,6 +133,7 @@ pub static TASK: Resource<Task> = Resource {
         ]),
     ],
     version: Some(|task| task.version),
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Tasks",

@@ -11,7 +11,9 @@ use crate::execute::Outcome;
 use crate::listing;
 use crate::parameters::{Param, bool, name, unique_name};
 use crate::request::Request;
-use crate::table::{Change, Mount, Resource, Shape, create, delete, fetch, field, link, links, list, update, url};
+use crate::table::{
+    Change, Mount, NamedBy, Resource, Shape, create, delete, fetch, field, link, links, list, update, url,
+};
 use crate::target::Target;
 
 const NEW_FRIENDLY_NAME: Param<Arc<str>> = name("FriendlyName", "Name, up to 64 characters.").required();
@@ -45,6 +47,7 @@ pub static TASK_CHANNEL: Resource<TaskChannel> = Resource {
         links(&[link("workspace", "/v1/Workspaces/{workspace_sid}")]),
     ],
     version: None,
+    named_by: NamedBy::SidOrName,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/TaskChannels",

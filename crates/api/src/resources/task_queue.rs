@@ -17,7 +17,7 @@ use crate::parameters::{
 };
 use crate::request::{Request, segment};
 use crate::table::{
-    Change, Context, Mount, Resource, Shape, create, delete, fetch, field, link, links, list, update, url,
+    Change, Context, Mount, NamedBy, Resource, Shape, create, delete, fetch, field, link, links, list, update, url,
 };
 use crate::target::Target;
 use crate::words;
@@ -94,6 +94,7 @@ pub static TASK_QUEUE: Resource<TaskQueue> = Resource {
         ]),
     ],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/TaskQueues",

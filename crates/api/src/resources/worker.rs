@@ -12,7 +12,7 @@ use crate::listing::{self, Orderable, by_instant, same_name};
 use crate::parameters::{Param, attributes, bool, expression, flag, name, sid, text};
 use crate::request::{Request, segment};
 use crate::table::{
-    Change, Context, Mount, Resource, Shape, create, delete, fetch, field, link, links, list, update, url,
+    Change, Context, Mount, NamedBy, Resource, Shape, create, delete, fetch, field, link, links, list, update, url,
 };
 use crate::target::Target;
 
@@ -84,6 +84,7 @@ pub static WORKER: Resource<Worker> = Resource {
         ]),
     ],
     version: Some(|worker| worker.version),
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Workers",

@@ -12,7 +12,7 @@ use crate::listing;
 use crate::page::{Edge, Page};
 use crate::parameters::{Param, bool, capacity};
 use crate::request::{Request, segment};
-use crate::table::{Change, Mount, Resource, Shape, fetch, field, list, update, url};
+use crate::table::{Change, Mount, NamedBy, Resource, Shape, fetch, field, list, update, url};
 use crate::target::Target;
 
 const CAPACITY: Param<u32> = capacity("Capacity", "Tasks of this channel that the Worker may have at a time, 0 to 50.");
@@ -71,6 +71,7 @@ pub static WORKER_CHANNEL: Resource<WorkerChannelRow> = Resource {
         url("/v1/Workspaces/{workspace_sid}/Workers/{worker_sid}/Channels/{sid}"),
     ],
     version: None,
+    named_by: NamedBy::SidOrName,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Workers/{WorkerSid}/Channels",

@@ -13,7 +13,7 @@ use crate::listing::{self, same_name};
 use crate::parameters::{Param, configuration, flag, integer, long_name, text, url as url_parameter};
 use crate::request::{Request, segment};
 use crate::table::{
-    Change, Mount, Resource, Scalar, Shape, create, delete, fetch, field, link, links, list, update, url,
+    Change, Mount, NamedBy, Resource, Scalar, Shape, create, delete, fetch, field, link, links, list, update, url,
 };
 use crate::target::Target;
 
@@ -70,6 +70,7 @@ pub static WORKFLOW: Resource<Workflow> = Resource {
         ]),
     ],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces/{WorkspaceSid}/Workflows",

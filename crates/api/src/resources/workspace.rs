@@ -16,7 +16,7 @@ use crate::parameters::{
 };
 use crate::request::{Call, Request};
 use crate::table::{
-    Change, Context, Method, Mount, Resource, Shape, account, delete, fetch, field, link, links, update, url,
+    Change, Context, Method, Mount, NamedBy, Resource, Shape, account, delete, fetch, field, link, links, update, url,
 };
 use crate::target::Target;
 use crate::words;
@@ -98,6 +98,7 @@ pub static WORKSPACE: Resource<Workspace> = Resource {
         ]),
     ],
     version: None,
+    named_by: NamedBy::Sid,
     mounts: &[
         Mount {
             path: "/v1/Workspaces",
