@@ -1,0 +1,240 @@
+//! The engine and the naive router side by side.
+
+mod report;
+mod shrink;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pointsman_engine::{Command, Engine, PublicEvent, Rejection, Reply, Timestamp};
+
+pub use self::shrink::shrink;
+use crate::naive::{Naive, Number, picture_of_engine};
+use crate::script::{Offer, Renames, Script, names_what_exists};
+use crate::world::World;
+
+/// Both routers after the same commands.
+#[derive(Debug)]
+pub struct Pair {
+    pub engine: Engine,
+    pub naive: Naive,
+}
+
+/// What a step made.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// `None`: refused by both, or nothing was asked.
+    pub reply: Option<Reply>,
+    pub offers: Vec<Offer>,
+    pub events: usize,
+}
+
+/// The routers do not agree.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    pub kind: DifferenceKind,
+    pub report: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DifferenceKind {
+    Refusal,
+    Answer,
+    Events,
+    State,
+    Panic,
+}
+
+/// The first difference of a run.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Index of the step.
+    pub step: usize,
+    pub difference: Difference,
+    /// The steps up to there, in words.
+    pub log: Vec<String>,
+}
+
+/// What a run was.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
+    pub steps: usize,
+    pub refused: usize,
+    pub events: usize,
+}
+
+impl std::ops::AddAssign for Figures {
+    fn add_assign(&mut self, other: Self) {
+        self.steps += other.steps;
+        self.refused += other.refused;
+        self.events += other.events;
+    }
+}
+
+impl Pair {
+    pub fn new(script: &Script) -> Self {
+        let workspace = script.workspace();
+        let mut naive = Naive::create(script.start, script.limits, &workspace);
+        naive.canary = script.canary;
+        naive.take_events();
+        let (engine, _) = Engine::create_workspace(script.start, script.limits, workspace);
+        Self { engine, naive }
+    }
+
+    /// Moves both to an instant and runs a command on both.
+    pub fn step(&mut self, at: Timestamp, command: Option<&Command>) -> Result<Outcome, Difference> {
+        let before = self.naive.reservations.keys().last().copied().unwrap_or(0);
+        let run = catch_unwind(AssertUnwindSafe(|| self.run(at, command)));
+        let mut outcome = match run {
+            Ok(result) => result?,
+            Err(payload) => {
+                let text = payload.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_string()));
+                return Err(Difference { kind: DifferenceKind::Panic, report: text.unwrap_or_default() });
+            }
+        };
+        let made = self.naive.reservations.values().filter(|row| before < row.number);
+        let nth = |number: Number, task: Number, worker: Number| {
+            let same =
+                |row: &&crate::naive::Reservation| row.task == task && row.worker == worker && row.number < number;
+            self.naive.reservations.values().filter(same).count()
+        };
+        outcome.offers = made
+            .map(|row| Offer {
+                reservation: row.number,
+                task: row.task,
+                worker: row.worker,
+                nth: nth(row.number, row.task, row.worker),
+            })
+            .collect();
+        Ok(outcome)
+    }
+
+    fn run(&mut self, at: Timestamp, command: Option<&Command>) -> Result<Outcome, Difference> {
+        let mut turn = self.engine.begin(at);
+        self.naive.begin(at);
+        let mut reply = None;
+        // What a command names may have gone while time passed; whoever serves requests looks first.
+        if let Some(command) = command.filter(|command| names_what_exists(command, &self.naive)) {
+            let fast = turn.apply(command.clone());
+            let simple = self.naive.apply(command);
+            if !agree(&fast, &simple) {
+                let report = format!("engine: {fast:?}\nnaive:  {simple:?}");
+                return Err(Difference { kind: DifferenceKind::Refusal, report });
+            }
+            if let Ok(fast) = fast {
+                reply = Some(fast);
+                let shown = report::answer_of_engine(turn.state(), fast);
+                let expected = report::answer_of_naive(&self.naive, fast);
+                if shown != expected {
+                    let report = format!("engine: {shown}\nnaive:  {expected}");
+                    return Err(Difference { kind: DifferenceKind::Answer, report });
+                }
+            }
+        }
+        let record = turn.finish();
+        self.naive.finish();
+        let simple = self.naive.take_events();
+        let fast: Vec<PublicEvent> = record.published.into_iter().map(report::blurred).collect();
+        let simple: Vec<PublicEvent> = simple.into_iter().map(report::blurred).collect();
+        if fast != simple {
+            let report = report::events(&fast, &simple, &self.naive);
+            return Err(Difference { kind: DifferenceKind::Events, report });
+        }
+        if !self.naive.deleted {
+            let (fast_lines, simple_lines) = (picture_of_engine(&self.engine), self.naive.picture());
+            if fast_lines != simple_lines {
+                let report = report::lines(&fast_lines, &simple_lines);
+                return Err(Difference { kind: DifferenceKind::State, report });
+            }
+            self.engine.check_invariants();
+        }
+        Ok(Outcome { reply, offers: Vec::new(), events: fast.len() })
+    }
+}
+
+/// The same answer, or the same refusal. Where several faults meet, which one is told is only compared by kind.
+fn agree(fast: &Result<Reply, Rejection>, simple: &Result<Reply, Rejection>) -> bool {
+    match (fast, simple) {
+        (Err(Rejection::InUse(_) | Rejection::ConfigurationInvalid(_) | Rejection::TransferRefused { .. }), Err(_)) => {
+            let (Err(fast), Err(simple)) = (fast, simple) else { return false };
+            std::mem::discriminant(fast) == std::mem::discriminant(simple)
+        }
+        (fast, simple) => fast == simple,
+    }
+}
+
+/// Runs a script from its beginning.
+pub fn run(script: &Script) -> Result<Figures, Failure> {
+    let mut pair = Pair::new(script);
+    let mut renames = Renames::default();
+    let mut figures = Figures::default();
+    let mut log = Vec::new();
+    for (index, step) in script.steps.iter().enumerate() {
+        let command = step.command.as_ref().map(|command| renames.translate(command, &pair.naive));
+        if let Some(None) = command {
+            continue;
+        }
+        let command = command.flatten();
+        log.push(report::step(script.start, step.at, command.as_ref()));
+        match pair.step(step.at, command.as_ref()) {
+            Ok(outcome) => {
+                figures.steps += 1;
+                figures.refused += usize::from(command.is_some() && outcome.reply.is_none());
+                figures.events += outcome.events;
+                renames.learn(step, outcome.reply);
+            }
+            Err(mut difference) => {
+                difference.report = crate::script::readable(&difference.report, &pair.naive);
+                let log = log.iter().map(|line| crate::script::readable(line, &pair.naive)).collect();
+                return Err(Failure { step: index, difference, log });
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// Draws a world from a seed and runs it; a failure comes with the script that led to it.
+pub fn run_world(seed: u64) -> Result<Figures, Box<(Script, Failure)>> {
+    run_drawn(World::new(seed))
+}
+
+/// As [`run_world`], for a world that was prepared.
+pub fn run_drawn(mut world: World) -> Result<Figures, Box<(Script, Failure)>> {
+    let mut script = world.script();
+    let mut pair = Pair::new(&script);
+    let mut figures = Figures::default();
+    while let Some((at, command)) = world.next(&pair.naive) {
+        script.steps.push(crate::script::Step { at, command: command.clone(), created: None, offers: Vec::new() });
+        match pair.step(at, command.as_ref()) {
+            Ok(outcome) => {
+                figures.steps += 1;
+                figures.refused += usize::from(command.is_some() && outcome.reply.is_none());
+                figures.events += outcome.events;
+                let step = script.steps.last_mut().expect("just pushed");
+                step.created = outcome.reply;
+                step.offers = outcome.offers;
+            }
+            Err(difference) => {
+                let failure = Failure { step: script.steps.len() - 1, difference, log: Vec::new() };
+                return Err(Box::new((script, failure)));
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// The report of a world that failed: the line to reproduce it, the shortest script, and where they part.
+pub fn explain(seed: u64, script: Script, failure: &Failure) -> String {
+    let (script, failure) = shrink(script, failure.difference.kind);
+    let mut text = format!(
+        "world {seed}: {:?} differ; reproduce with: pointsman-simulator oracle --worlds {seed}..{}\n",
+        failure.difference.kind,
+        seed + 1
+    );
+    text.push_str(&format!("  {:?}, {:?} first, {:?}\n", script.tasking, script.prioritize, script.limits));
+    for line in &failure.log {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str(&failure.difference.report);
+    text
+}

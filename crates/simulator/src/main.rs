@@ -1,0 +1,102 @@
+//! `pointsman-simulator`: runs ranges of worlds and seeds, and tells what it found.
+
+use std::panic;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use pointsman_simulator::compare::{self, Figures};
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Proof that the fast router does what a simple one would")]
+struct Options {
+    #[command(subcommand)]
+    command: Mode,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// Runs the engine beside the naive router over random small worlds.
+    Oracle {
+        /// Seeds, as FROM..TO without TO.
+        #[arg(long, default_value = "0..10000")]
+        worlds: String,
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Stop after this many failures.
+        #[arg(long, default_value_t = 5)]
+        failures: usize,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    // A panic is a result here, and reported with its script.
+    panic::set_hook(Box::new(|_| {}));
+    match Options::parse().command {
+        Mode::Oracle { worlds, jobs, failures } => {
+            let range = range(&worlds)?;
+            let total = Mutex::new(Figures::default());
+            let failed = sweep(range.clone(), jobs, failures, |seed| match compare::run_world(seed) {
+                Ok(figures) => {
+                    *total.lock().expect("no panic while held") += figures;
+                    None
+                }
+                Err(found) => Some(compare::explain(seed, found.0, &found.1)),
+            });
+            let total = total.into_inner().expect("no panic while held");
+            println!(
+                "{} worlds, {} steps ({} refused), {} events, {failed} failures",
+                range.end - range.start,
+                total.steps,
+                total.refused,
+                total.events
+            );
+            Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+    }
+}
+
+fn range(text: &str) -> anyhow::Result<std::ops::Range<u64>> {
+    let (from, to) = text.split_once("..").context("a range is written FROM..TO")?;
+    let (from, to) = (from.parse()?, to.parse()?);
+    if to <= from {
+        bail!("{text} is empty");
+    }
+    Ok(from..to)
+}
+
+/// Runs every seed of a range on some threads; prints each failure and counts them.
+fn sweep(
+    range: std::ops::Range<u64>,
+    jobs: usize,
+    failures_max: usize,
+    run: impl Fn(u64) -> Option<String> + Sync,
+) -> usize {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}").expect("a valid template");
+    let bar = ProgressBar::new(range.end - range.start).with_style(style);
+    let next = AtomicU64::new(range.start);
+    let failures = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while failures.load(Ordering::Relaxed) < failures_max {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if range.end <= seed {
+                        break;
+                    }
+                    if let Some(report) = run(seed) {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                        bar.suspend(|| println!("{report}"));
+                    }
+                    bar.inc(1);
+                }
+            });
+        }
+    });
+    bar.finish_and_clear();
+    failures.into_inner()
+}
