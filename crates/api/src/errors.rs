@@ -230,6 +230,16 @@ impl ApiError {
         Self::new(&WRONG_CREDENTIALS, &[])
     }
 
+    /// An account that is closed; `account` is its SID.
+    pub fn account_not_active(account: &dyn Display) -> Self {
+        Self::new(&ACCOUNT_NOT_ACTIVE, &[("account", account)])
+    }
+
+    /// An account that is suspended.
+    pub fn account_suspended(account: &dyn Display) -> Self {
+        Self::new(&ACCOUNT_SUSPENDED, &[("account", account)])
+    }
+
     /// A token whose policies or role do not allow the call.
     pub fn access_denied() -> Self {
         Self::new(&ACCESS_DENIED, &[])

@@ -56,7 +56,7 @@ impl HistoryQuery {
     }
 }
 
-/// Something that events mention.
+/// Something that events mention; what an event mentions is told by `pointsman_record::public_event`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventReference {
     Task(Sid<Task>),
@@ -101,42 +101,4 @@ pub fn finish_history(request: &HistoryRequest, events: &[PublicEvent]) -> Answe
         Finish::Events(page) => events::finish_page(request, page, events),
         Finish::Statistics(cumulation) => statistics::finish(request, cumulation, events),
     }
-}
-
-impl EventReference {
-    /// Whether the event's data names it, not only its resource (reference: rest-contract, section 6.11).
-    pub fn is_in(self, event: &PublicEvent) -> bool {
-        references(event).contains(&self)
-    }
-}
-
-/// Everything that an event's data names, for the index of the history. Repetitions are possible.
-pub fn references(event: &PublicEvent) -> Vec<EventReference> {
-    use pointsman_engine::RoutingTargetFacts;
-    let mut found = Vec::new();
-    let target = |target: RoutingTargetFacts| match target {
-        RoutingTargetFacts::Worker(sid) => EventReference::Worker(sid),
-        RoutingTargetFacts::TaskQueue(sid) => EventReference::TaskQueue(sid),
-    };
-    if let Some(task) = &event.task {
-        found.push(EventReference::Task(task.sid));
-        found.extend(task.task_channel.as_ref().map(|(sid, _)| EventReference::TaskChannel(*sid)));
-        found.extend(task.routing_target.map(target));
-        found.extend(task.known_worker.map(EventReference::Worker));
-    }
-    found.extend(event.task_queue.as_ref().map(|facts| EventReference::TaskQueue(facts.sid)));
-    found.extend(event.workflow.as_ref().map(|facts| EventReference::Workflow(facts.sid)));
-    if let Some(previous) = &event.previous {
-        found.extend(previous.task_queue.as_ref().map(|(sid, _)| EventReference::TaskQueue(*sid)));
-    }
-    found.extend(event.worker.as_ref().map(|facts| EventReference::Worker(facts.sid)));
-    found.extend(event.worker_channel.as_ref().map(|facts| EventReference::TaskChannel(facts.task_channel)));
-    found.extend(event.reservation.as_ref().map(|facts| EventReference::Reservation(facts.sid)));
-    if let Some(transfer) = &event.transfer {
-        found.push(target(transfer.to));
-        found.push(EventReference::Worker(transfer.initiating_worker));
-        found.push(EventReference::Reservation(transfer.initiating_reservation));
-    }
-    found.extend(event.task_channel.as_ref().map(|facts| EventReference::TaskChannel(facts.sid)));
-    found
 }

@@ -80,6 +80,15 @@ pub fn add_common_headers(answer: &mut Answer, request_id: &str, origin: Option<
     answer.headers.extend(cors_headers(origin, origins));
 }
 
+/// Adds what tells of a configured rate limit (section 1.5); without one the three are left out.
+///
+/// - `allowed`: requests per second; `remaining`: in this second; `key`: [`Call::rate_key`](crate::Call::rate_key).
+pub fn add_rate_headers(answer: &mut Answer, allowed: u32, remaining: u32, key: &str) {
+    answer.headers.push(Header::new("X-Rate-Limit-Limit", allowed.to_string()));
+    answer.headers.push(Header::new("X-Rate-Limit-Remaining", remaining.to_string()));
+    answer.headers.push(Header::new("X-Rate-Limit-Config", key));
+}
+
 /// The CORS headers alone.
 pub fn cors_headers(origin: Option<&str>, origins: &CorsOrigins) -> Vec<Header> {
     let mut headers = match origins {

@@ -444,6 +444,7 @@ fn texts(value: &Json) -> Vec<String> {
 
 /// Holds a voice instruction against the state and fills in its defaults (`to`, `from`).
 ///
+/// - `reservation`: one that exists.
 /// - Order of faults: state of the reservation, attributes of the Task, fields of the instruction (rest-contract,
 ///   section 8.2 [decide]).
 pub fn check_instruction(

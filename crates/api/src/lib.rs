@@ -50,9 +50,9 @@ pub use crate::account::{
 };
 pub use crate::errors::ApiError;
 pub use crate::execute::{Instructed, Outcome, execute};
-pub use crate::history::{
-    EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest, finish_history, references,
+pub use crate::history::{EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest, finish_history};
+pub use crate::http::{
+    Answer, CorsOrigins, Header, HttpRequest, add_common_headers, add_rate_headers, cors_headers, preflight,
 };
-pub use crate::http::{Answer, CorsOrigins, Header, HttpRequest, add_common_headers, cors_headers, preflight};
 pub use crate::request::{Call, CallScope, Settings, parse};
 pub use crate::target::Target;

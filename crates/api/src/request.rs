@@ -310,3 +310,87 @@ impl Request<'_> {
 pub(crate) fn segment<E: Entity>(segments: &[String], index: usize) -> Option<Sid<E>> {
     Sid::parse(segments.get(index)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKERS: &str = "/v1/Workspaces/WS00000000000000000000000000000001/Workers";
+    const FORM: Option<&str> = Some("application/x-www-form-urlencoded; charset=UTF-8");
+
+    fn post<'a>(path: &'a str, content_type: Option<&'a str>, body: &'a [u8]) -> HttpRequest<'a> {
+        HttpRequest { method: "POST", path, content_type, body, ..HttpRequest::default() }
+    }
+
+    fn refused(request: &HttpRequest<'_>) -> (u16, u32) {
+        let error = parse(request).unwrap_err();
+        (error.status(), error.code())
+    }
+
+    #[test]
+    fn a_body_may_have_two_mebibytes() {
+        let body = |bytes: usize| format!("Ignored={}", "x".repeat(bytes - 8)).into_bytes();
+        assert!(parse(&post(WORKERS, FORM, &body(BODY_BYTES_MAX))).is_ok());
+        assert_eq!(refused(&post(WORKERS, FORM, &body(BODY_BYTES_MAX + 1))), (413, 20413));
+    }
+
+    #[test]
+    fn only_a_body_needs_a_media_type() {
+        assert!(parse(&post(WORKERS, None, b"")).is_ok());
+        assert!(parse(&post(WORKERS, Some("text/plain"), b"")).is_ok());
+        assert_eq!(refused(&post(WORKERS, None, b"a=b")), (415, 20422));
+        assert_eq!(refused(&post(WORKERS, Some("text/plain"), b"a=b")), (415, 20422));
+        let get =
+            HttpRequest { method: "GET", path: WORKERS, content_type: Some("text/plain"), ..HttpRequest::default() };
+        assert!(parse(&get).is_ok());
+    }
+
+    #[test]
+    fn the_path_comes_before_the_method_and_the_method_before_the_body() {
+        assert_eq!(refused(&post("/v1/Nothing", Some("text/plain"), b"x")), (404, 20404));
+        let events = "/v1/Workspaces/WS00000000000000000000000000000001/Events";
+        assert_eq!(refused(&post(events, Some("text/plain"), b"x")), (405, 20004));
+    }
+
+    #[test]
+    fn faults_of_parameters_are_carried_along() {
+        let call = parse(&post(WORKERS, FORM, b"FriendlyName=&ActivitySid=x")).unwrap();
+        assert_eq!(call.check_parameters().unwrap_err().code(), 20002);
+        let call = parse(&post(WORKERS, FORM, b"FriendlyName=x&Attributes=%ff")).unwrap();
+        assert_eq!(call.check_parameters().unwrap_err().message, "Attributes is not valid UTF-8 text");
+    }
+
+    #[test]
+    fn the_query_of_a_post_and_the_body_of_a_get_are_ignored() {
+        let request = HttpRequest { query: "FriendlyName=x", ..post(WORKERS, None, b"") };
+        assert_eq!(parse(&request).unwrap().check_parameters().unwrap_err().error.name, "MISSING_PARAMETER");
+        let get = HttpRequest { method: "GET", ..post(WORKERS, FORM, b"PageSize=0") };
+        assert!(parse(&get).unwrap().check_parameters().is_ok());
+    }
+
+    #[test]
+    fn head_is_read_like_get() {
+        let head = HttpRequest { method: "HEAD", path: WORKERS, ..HttpRequest::default() };
+        assert_eq!(parse(&head).unwrap().operation.id, "ListWorker");
+    }
+
+    #[test]
+    fn rate_keys_name_resource_verb_and_costly_filter() {
+        let key = |method: &str, rest: &str, query: &str| {
+            let path = format!("/v1/Workspaces/WS00000000000000000000000000000001{rest}");
+            parse(&HttpRequest { method, path: &path, query, ..HttpRequest::default() }).unwrap().rate_key()
+        };
+        assert_eq!(key("POST", "/Workers/WK00000000000000000000000000000001", ""), "Worker-Update");
+        assert_eq!(key("GET", "/Workers", "TargetWorkersExpression=a%3D%3D1"), "Worker-List-TargetWorkersExpression");
+        assert_eq!(key("GET", "/Tasks", "EvaluateTaskAttributes=a%3D%3D1"), "Task-List-EvaluateTaskAttributes");
+        assert_eq!(key("GET", "/TaskQueues/Statistics", ""), "TaskQueueStatistics-List");
+        assert_eq!(key("DELETE", "/Tasks/WT00000000000000000000000000000001", ""), "Task-Delete");
+        assert_eq!(key("GET", "", ""), "Workspace-Fetch");
+    }
+
+    #[test]
+    fn a_base_address_keeps_only_what_stands_in_a_url() {
+        assert_eq!(clean_base_url("https://a.example:8420/"), "https://a.example:8420");
+        assert_eq!(clean_base_url("http://a\"\\<\n"), "http://a");
+    }
+}

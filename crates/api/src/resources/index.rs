@@ -3,8 +3,7 @@
 use crate::account::AccountCall;
 use crate::table::{Method, Mount, NamedBy, Resource, account, link, links};
 
-const OPERATION: crate::table::Operation =
-    account("FetchIndex", "Tells where the Workspaces are.", Method::Get, &[], AccountCall::Index);
+const DOC: &str = "Tells where the Workspaces are.";
 
 /// There is nothing behind it but its links.
 #[derive(Debug)]
@@ -18,7 +17,17 @@ pub static INDEX: Resource<Index> = Resource {
     version: None,
     named_by: NamedBy::Sid,
     mounts: &[
-        Mount { path: "/", list_key: "", find: |_, _| None, operations: &[OPERATION] },
-        Mount { path: "/v1", list_key: "", find: |_, _| None, operations: &[OPERATION] },
+        Mount {
+            path: "/",
+            list_key: "",
+            find: |_, _| None,
+            operations: &[account("FetchIndex", DOC, Method::Get, &[], AccountCall::Index)],
+        },
+        Mount {
+            path: "/v1",
+            list_key: "",
+            find: |_, _| None,
+            operations: &[account("FetchVersion", DOC, Method::Get, &[], AccountCall::Index)],
+        },
     ],
 };

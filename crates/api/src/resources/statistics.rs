@@ -478,7 +478,7 @@ pub(crate) static TASK_QUEUE_CUMULATIVE_STATISTICS: Resource<Figures> = resource
 );
 
 pub(crate) static TASK_QUEUES_STATISTICS: Resource<Figures> = resource(
-    "TaskQueuesStatistics",
+    "TaskQueueStatistics",
     "taskrouter.v1.workspace.task_queue.task_queues_statistics",
     "Figures of every TaskQueue, of this moment and of an interval.",
     &QUEUE_LISTED,

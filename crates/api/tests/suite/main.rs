@@ -1,6 +1,7 @@
 //! Requests and answers against a real engine, with fixed seed and time.
 
 mod accounts;
+mod conditions;
 mod golden;
 mod properties;
 mod statistics;

@@ -5,6 +5,7 @@ use pointsman_api::{
     create_workspace_command, execute, finish_history, parse,
 };
 use pointsman_engine::{Account, Command, Engine, Limits, PublicEvent, Sid, Timestamp, Workspace};
+use pointsman_record::public_event::{Role, history_references};
 
 pub(crate) const BASE_URL: &str = "https://router.example.com";
 
@@ -106,7 +107,7 @@ impl World {
                 HistoryCursor::NewerThanSid(sid) => number(sid).is_some_and(|other| other < id),
             };
             let window = query.sid.is_some() || (query.from <= event.at && event.at <= query.to);
-            let named = |reference: &EventReference| reference.is_in(event);
+            let named = |reference: &EventReference| mentions(event, *reference);
             place
                 && window
                 && query.sid.is_none_or(|sid| sid == event.sid)
@@ -120,6 +121,18 @@ impl World {
         found.truncate(query.limit.unwrap_or(usize::MAX));
         found
     }
+}
+
+fn mentions(event: &PublicEvent, reference: EventReference) -> bool {
+    let (role, sid) = match reference {
+        EventReference::Task(sid) => (Role::Task, sid.bytes()),
+        EventReference::Worker(sid) => (Role::Worker, sid.bytes()),
+        EventReference::TaskQueue(sid) => (Role::TaskQueue, sid.bytes()),
+        EventReference::Workflow(sid) => (Role::Workflow, sid.bytes()),
+        EventReference::Reservation(sid) => (Role::Reservation, sid.bytes()),
+        EventReference::TaskChannel(sid) => (Role::TaskChannel, sid.bytes()),
+    };
+    history_references(event).iter().any(|known| known.role == role && known.sid == sid)
 }
 
 /// Spreads JSON text over lines without touching the order of its members.
