@@ -7,14 +7,15 @@ use pointsman_record::{DecodeError, snapshot, turn};
 use crate::samples;
 use crate::world::World;
 
-/// Snapshots have no equality of their own; their printed form shows every fact.
+/// Fails with the first fact that differs: a whole snapshot is too long to read.
 #[track_caller]
 pub(crate) fn assert_same(found: &Snapshot, expected: &Snapshot) {
-    let (found, expected) = (format!("{found:#?}"), format!("{expected:#?}"));
-    if let Some((found, expected)) = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected) {
-        panic!("found {found}, expected {expected}");
+    if found == expected {
+        return;
     }
-    assert_eq!(found.len(), expected.len());
+    let (found, expected) = (format!("{found:#?}"), format!("{expected:#?}"));
+    let mut lines = found.lines().zip(expected.lines());
+    panic!("first difference: {:?}", lines.find(|(found, expected)| found != expected));
 }
 
 fn fold(state: &mut State, record: &TurnRecord) {
