@@ -13,6 +13,10 @@ mod world;
 
 use clap::{Parser, Subcommand};
 
+/// The same that the server runs with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "pointsman-bench", about = "Measures Pointsman", version)]
 struct Arguments {
