@@ -337,11 +337,11 @@ fn compare(plan: &Plan, step: &Step, happened: &Happened, world: &World) -> Resu
         match check.kind {
             CheckKind::Answer => {
                 let shown = answers.next().map_or("no answer", String::as_str);
-                difference.row(&format!("answer {}", check.text), &format!("answer {shown}"));
+                difference.row(&format!("answer {}", normal(&check.text)), &format!("answer {shown}"));
             }
             CheckKind::State => {
                 let shown = state_line(check, world)?;
-                difference.row(&format!("state {}", check.text), &format!("state {shown}"));
+                difference.row(&format!("state {}", normal(&check.text)), &format!("state {shown}"));
             }
             CheckKind::Next => {
                 difference.row(&format!("next {}", check.text), &format!("next {}", next(world)));
@@ -377,9 +377,14 @@ fn head(event: &pointsman_engine::PublicEvent, world: &World) -> String {
     if event.at == world.now { text } else { format!("{text} @ {}", seconds(event.at.0 - world.zero.0)) }
 }
 
-/// `R1(` is `R(`: numbers of repeated steps begin at 1.
+/// `R1(` is `R(`: numbers of repeated steps begin at 1. Values are quoted only where they need to be.
 fn normal(text: &str) -> String {
-    text.replace(" R1(", " R(").replace(" X1(", " X(")
+    let requoted = |word: String| match pair(&word) {
+        Some((key, value)) => format!("{key}={}", quoted(&value)),
+        None => word,
+    };
+    let words: Vec<_> = words(text).into_iter().map(requoted).collect();
+    words.join(" ").replace(" R1(", " R(").replace(" X1(", " X(")
 }
 
 fn expected_head(text: &str) -> String {
