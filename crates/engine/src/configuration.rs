@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use pointsman_expression::{Expression, JsonError, KnownWorker, OrderBy, SyntaxError, Value};
 
-use crate::ids::Id;
+use crate::ids::{Id, Sid};
 use crate::limits::{CONFIGURATION_BYTES_MAX, PRIORITY_MAX, STEP_TIMEOUT_SECONDS_MAX};
-use crate::state::{Position, TaskQueue, Workflow};
+use crate::state::{Position, State, TaskQueue, Worker, Workflow};
 use crate::values::Priority;
 
 /// One version of a Workflow's rules. Tasks keep the version they started with.
@@ -55,6 +55,17 @@ pub struct StepExpression {
 pub struct KnownWorkerRule {
     pub by: KnownWorkerBy,
     pub reference: KnownWorker,
+}
+
+impl KnownWorkerRule {
+    /// The Worker that the rule names for a Task with these attributes, if it exists.
+    pub(crate) fn find<'a>(&self, state: &'a State, task: &Value) -> Option<&'a Worker> {
+        let named = self.reference.resolve(task).as_text()?;
+        match self.by {
+            KnownWorkerBy::Sid => state.find_worker(Sid::parse(named)?),
+            KnownWorkerBy::FriendlyName => state.worker_named(named),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

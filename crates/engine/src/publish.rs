@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use crate::configuration::KnownWorkerBy;
 use crate::ids::{Id, Sid};
 use crate::public_event::{
     ActivityChangeFacts, ActivityFacts, EventKind, PreviousFacts, PublicEvent, ReservationFacts, RoutingCause,
@@ -106,11 +105,7 @@ impl State {
     pub fn known_worker(&self, task: &Task) -> Option<&Worker> {
         let Some(Place::Step { position, .. }) = task.place else { return None };
         let rule = task.configuration.as_ref()?.target(position).known_worker.as_ref()?;
-        let named = rule.reference.resolve(task.attributes.value()).as_text()?;
-        match rule.by {
-            KnownWorkerBy::Sid => self.find_worker(Sid::parse(named)?),
-            KnownWorkerBy::FriendlyName => self.worker_named(named),
-        }
+        rule.find(self, task.attributes.value())
     }
 
     pub(crate) fn task_queue_facts(&self, task: &Task) -> Option<TaskQueueFacts> {

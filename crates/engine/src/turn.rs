@@ -171,7 +171,7 @@ impl<'a> Turn<'a> {
             for deadline in self.index().due(due) {
                 // An earlier timer of the same instant may have called this one off.
                 if self.index().is_set(&deadline) {
-                    commands::timer::fire(self, &deadline);
+                    commands::timer::fire(self, deadline.timer);
                 }
             }
             self.settle();

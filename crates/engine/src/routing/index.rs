@@ -69,7 +69,10 @@ struct QueueEntry {
     members: BTreeSet<Id<Worker>>,
     members_by_activity: BTreeMap<Id<Activity>, u32>,
     rankings: BTreeMap<RankingKey, Ranking>,
+    /// Classes whose Tasks wait in it.
     classes: BTreeSet<ClassId>,
+    /// Those of them that do not want one particular Worker.
+    pooled: BTreeSet<ClassId>,
 }
 
 type RankingKey = (Lane, Option<Arc<OrderBy>>);
@@ -98,7 +101,30 @@ struct WorkerEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct TaskEntry {
     waiting: Option<(ClassId, OrderKey)>,
-    deadlines: [Option<Timestamp>; TASK_DEADLINES.len()],
+    deadlines: TaskDeadlines,
+}
+
+/// When each timer of a Task is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TaskDeadlines {
+    ttl: Option<Timestamp>,
+    step: Option<Timestamp>,
+    assigned_limit: Option<Timestamp>,
+    hold_off: Option<Timestamp>,
+    purge: Option<Timestamp>,
+}
+
+impl TaskDeadlines {
+    fn each(self, id: Id<Task>) -> impl Iterator<Item = Deadline> {
+        let timers = [
+            (self.ttl, Timer::TaskTtl(id)),
+            (self.step, Timer::Step(id)),
+            (self.assigned_limit, Timer::AssignedLimit(id)),
+            (self.hold_off, Timer::HoldOff(id)),
+            (self.purge, Timer::Purge(id)),
+        ];
+        timers.into_iter().filter_map(|(at, timer)| Some(Deadline { at: at?, timer }))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,33 +179,25 @@ impl OrderKey {
     }
 }
 
-/// A timer. Several that are due at once fire by kind, then by creation (reference: routing, section 3.1).
+/// A timer that is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline {
     pub(crate) at: Timestamp,
-    pub(crate) kind: DeadlineKind,
-    /// Creation number of the Task or reservation.
-    pub(crate) number: u64,
+    pub(crate) timer: Timer,
 }
 
+/// What is timed. Several that are due at once fire in this order, by kind and then by creation (reference: routing,
+/// section 3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum DeadlineKind {
-    ReservationTimeout,
-    TaskTtl,
-    Step,
-    AssignedLimit,
-    HoldOff,
-    OnHold,
-    Purge,
+pub(crate) enum Timer {
+    ReservationTimeout(Id<Reservation>),
+    TaskTtl(Id<Task>),
+    Step(Id<Task>),
+    AssignedLimit(Id<Task>),
+    HoldOff(Id<Task>),
+    OnHold(Id<Reservation>),
+    Purge(Id<Task>),
 }
-
-const TASK_DEADLINES: [DeadlineKind; 5] = [
-    DeadlineKind::TaskTtl,
-    DeadlineKind::Step,
-    DeadlineKind::AssignedLimit,
-    DeadlineKind::HoldOff,
-    DeadlineKind::Purge,
-];
 
 /// Which properties of a Worker changed, and so which queue expressions may give another answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -347,16 +365,33 @@ impl Index {
                 assert_eq!(*ranking, self.rank_members(state, *id, key), "ranking {key:?} of {id:?}");
             }
         }
-        let waiting = |index: &Self| -> BTreeMap<Arc<Demand>, BTreeSet<OrderKey>> {
-            index.classes.values().map(|class| (class.demand.clone(), class.tasks.clone())).collect()
-        };
-        assert_eq!(waiting(self), waiting(&other), "demand classes");
+        assert_eq!(self.classes_by_demand(), other.classes_by_demand(), "demand classes");
+        let readers = |index: &Self| (index.reading_activity.clone(), index.reading_counters.clone());
+        assert_eq!(readers(self), readers(&other), "queues that read what changes often");
+        assert_eq!(self.workers, other.workers, "Workers");
+        assert_eq!(self.reservations, other.reservations, "deadlines of reservations");
         for (class, Class { demand, .. }) in &self.classes {
             assert!(
                 self.choose(state, demand, None).is_empty(),
                 "a Task of class {class:?} waits though somebody could take it: {demand:?}"
             );
         }
+    }
+
+    /// Each demand with its Tasks and everywhere its class is listed; what two indexes of one state have in common.
+    fn classes_by_demand(&self) -> BTreeMap<&Demand, (&BTreeSet<OrderKey>, [bool; 5])> {
+        let listed = |id: &ClassId, demand: &Demand| {
+            let queue = demand.task_queue.map(|queue| &self.queues[&queue]);
+            [
+                queue.is_some_and(|queue| queue.classes.contains(id)),
+                queue.is_some_and(|queue| queue.pooled.contains(id)),
+                self.timed.contains(id),
+                self.reactive.contains(id),
+                self.wanting.get(&demand.wanted).is_some_and(|classes| classes.contains(id)),
+            ]
+        };
+        let each = self.classes.iter();
+        each.map(|(id, class)| (&*class.demand, (&class.tasks, listed(id, &class.demand)))).collect()
     }
 
     fn add_worker(&mut self, worker: &Worker) {
@@ -511,10 +546,13 @@ impl Index {
         let Some(task) = state.tasks.live(id) else { return };
         let mut entry = self.tasks.get(&id).copied().unwrap_or_default();
         let deadlines = self.task_deadlines(task);
-        for ((kind, before), after) in TASK_DEADLINES.into_iter().zip(entry.deadlines).zip(deadlines) {
-            self.set_deadline(kind, id.number(), before, after);
+        if deadlines != entry.deadlines {
+            for deadline in entry.deadlines.each(id) {
+                self.deadlines.remove(&deadline);
+            }
+            self.deadlines.extend(deadlines.each(id));
+            entry.deadlines = deadlines;
         }
-        entry.deadlines = deadlines;
 
         let wanted = self.demand(state, task).map(|demand| (demand, self.order_key(state, task)));
         let same = match (&wanted, entry.waiting) {
@@ -535,36 +573,34 @@ impl Index {
 
     fn remove_task(&mut self, id: Id<Task>) {
         let Some(entry) = self.tasks.remove(&id) else { return };
-        for (kind, before) in TASK_DEADLINES.into_iter().zip(entry.deadlines) {
-            self.set_deadline(kind, id.number(), before, None);
+        for deadline in entry.deadlines.each(id) {
+            self.deadlines.remove(&deadline);
         }
         if let Some((class, key)) = entry.waiting {
             self.leave_class(class, key);
         }
     }
 
-    /// In the order of [`TASK_DEADLINES`].
-    fn task_deadlines(&self, task: &Task) -> [Option<Timestamp>; TASK_DEADLINES.len()] {
+    fn task_deadlines(&self, task: &Task) -> TaskDeadlines {
         let pending = task.status == TaskStatus::Pending;
         let ttl = task.date_created.plus(DurationMs::from_seconds(task.timeout_seconds));
-        let assigned = task.first_accepted.map(|accepted| accepted.plus(self.limits.assigned_max));
-        [
-            (task.status.is_waiting() && task.first_accepted.is_none()).then_some(ttl),
-            task.step_deadline().filter(|_| pending),
-            assigned.filter(|_| !task.status.is_terminal()),
-            task.hold_off.until.filter(|_| pending),
-            task.finished.map(|finished| finished.plus(self.limits.finished_retention)),
-        ]
+        let assigned_limit = task.first_accepted.map(|accepted| accepted.plus(self.limits.assigned_max));
+        TaskDeadlines {
+            ttl: (task.status.is_waiting() && task.first_accepted.is_none()).then_some(ttl),
+            step: task.step_deadline().filter(|_| pending),
+            assigned_limit: assigned_limit.filter(|_| !task.status.is_terminal()),
+            hold_off: task.hold_off.until.filter(|_| pending),
+            purge: task.finished.map(|finished| finished.plus(self.limits.finished_retention)),
+        }
     }
 
     fn refresh_reservation(&mut self, state: &State, id: Id<Reservation>) {
         let reservation = state.the_reservation(id);
-        let deadline = match (reservation.status, reservation.on_hold_until) {
-            (ReservationStatus::Pending, None) => Some((DeadlineKind::ReservationTimeout, reservation.due())),
-            (ReservationStatus::Pending, Some(until)) => Some((DeadlineKind::OnHold, until)),
-            _ => None,
+        let deadline = match (reservation.status == ReservationStatus::Pending, reservation.on_hold_until) {
+            (false, _) => None,
+            (true, None) => Some(Deadline { at: reservation.due(), timer: Timer::ReservationTimeout(id) }),
+            (true, Some(until)) => Some(Deadline { at: until, timer: Timer::OnHold(id) }),
         };
-        let deadline = deadline.map(|(kind, at)| Deadline { at, kind, number: id.number() });
         let before = match deadline {
             Some(deadline) => self.reservations.insert(id, deadline),
             None => self.reservations.remove(&id),
@@ -573,18 +609,6 @@ impl Index {
             self.deadlines.remove(&before);
         }
         self.deadlines.extend(deadline);
-    }
-
-    fn set_deadline(&mut self, kind: DeadlineKind, number: u64, before: Option<Timestamp>, after: Option<Timestamp>) {
-        if before == after {
-            return;
-        }
-        if let Some(at) = before {
-            self.deadlines.remove(&Deadline { at, kind, number });
-        }
-        if let Some(at) = after {
-            self.deadlines.insert(Deadline { at, kind, number });
-        }
     }
 
     fn join_class(&mut self, state: &State, demand: Demand, key: OrderKey) -> ClassId {
@@ -606,16 +630,16 @@ impl Index {
         }
         if demand.wanted == Wanted::Anyone {
             let queue = demand.task_queue.expect("only a Task for one Worker has no queue");
-            self.queues.get_mut(&queue).expect("placed Tasks are in live queues").classes.insert(id);
+            self.queues.get_mut(&queue).expect("placed Tasks are in live queues").pooled.insert(id);
             self.add_ranking(state, queue, (demand.lane, None));
             if demand.order_by.is_some() {
                 self.add_ranking(state, queue, (demand.lane, demand.order_by.clone()));
             }
         } else {
             self.wanting.entry(demand.wanted.clone()).or_default().insert(id);
-            if let Some(queue) = demand.task_queue {
-                self.queues.get_mut(&queue).expect("placed Tasks are in live queues").classes.insert(id);
-            }
+        }
+        if let Some(queue) = demand.task_queue {
+            self.queues.get_mut(&queue).expect("placed Tasks are in live queues").classes.insert(id);
         }
         self.class_ids.insert(demand.clone(), id);
         self.classes.insert(id, Class { demand, tasks: BTreeSet::from([key]) });
@@ -657,6 +681,7 @@ impl Index {
         self.fresh.remove(&id);
         if let Some(queue) = demand.task_queue.and_then(|queue| self.queues.get_mut(&queue)) {
             queue.classes.remove(&id);
+            queue.pooled.remove(&id);
         }
         if let Some(classes) = self.wanting.get_mut(&demand.wanted) {
             classes.remove(&id);
@@ -866,11 +891,8 @@ impl Index {
     /// The classes whose Tasks this Worker could take now.
     pub(super) fn classes_for(&self, state: &State, id: Id<Worker>) -> Vec<ClassId> {
         let (Some(worker), Some(entry)) = (state.workers.live(id), self.workers.get(&id)) else { return Vec::new() };
-        let in_queues = entry.queues.iter().flat_map(|queue| &self.queues[queue].classes);
-        let anyone = in_queues.filter(|class| {
-            let demand = &self.classes[class].demand;
-            demand.wanted == Wanted::Anyone && self.suits(state, demand, worker)
-        });
+        let pooled = entry.queues.iter().flat_map(|queue| &self.queues[queue].pooled);
+        let anyone = pooled.filter(|class| self.suits(state, &self.classes[class].demand, worker));
         let mut classes: Vec<ClassId> = if state.is_available(worker) { anyone.copied().collect() } else { Vec::new() };
         if !self.wanting.is_empty() {
             let names = [

@@ -5,7 +5,6 @@
 //! serve, and at classes that are new.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
 
 use pointsman_expression::Scope;
 
@@ -16,6 +15,9 @@ use crate::public_event::RoutingCause;
 use crate::state::{Place, Task, Worker};
 use crate::turn::Turn;
 use crate::values::TaskStatus;
+
+/// Up to so many freed Workers are sorted by themselves instead of asking the rankings.
+const FREED_SORTED_MAX: usize = 8;
 
 /// How closely a class is to be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +64,7 @@ impl Turn<'_> {
     /// One pass over the waiting Tasks in their order. Returns whether an offer was made.
     fn match_waiting(&mut self) -> bool {
         let mut freed = core::mem::take(&mut self.engine.index.freed);
+        let mut opened_in_pass = BTreeSet::new();
         let mut pass = Pass::default();
         pass.add_fresh(self, None);
         for worker in &freed {
@@ -70,7 +73,9 @@ impl Turn<'_> {
         let mut matched = false;
         while let Some((position, class)) = pass.next.pop_first() {
             let Some(demand) = self.index().class(class).map(|class| class.demand.clone()) else { continue };
-            let only = (pass.looks[&class] == Look::AtFreed).then_some(&freed);
+            // Looking at everyone gives the same, since at rest nobody else was eligible; it costs less than sorting many.
+            let few = freed.len() <= FREED_SORTED_MAX;
+            let only = (few && pass.looks[&class] == Look::AtFreed).then_some(&freed);
             let workers = self.index().choose(self.state(), &demand, only);
             if workers.is_empty() {
                 continue;
@@ -81,16 +86,13 @@ impl Turn<'_> {
             // earlier Tasks is for the next pass: nothing joins the line during one.
             pass.add(self, class, pass.looks[&class], Some(position));
             pass.add_fresh(self, Some(position));
-            let opened: Vec<_> = self.index().freed.iter().copied().filter(|worker| !freed.contains(worker)).collect();
-            for worker in opened {
+            for worker in core::mem::take(&mut self.engine.index.freed) {
                 freed.insert(worker);
-                pass.add_freed(self, worker, Some(position));
-            }
-            let again: Vec<_> = self.index().freed.iter().copied().collect();
-            for worker in again {
+                opened_in_pass.insert(worker);
                 pass.add_freed(self, worker, Some(position));
             }
         }
+        self.engine.index.freed.append(&mut opened_in_pass);
         matched
     }
 

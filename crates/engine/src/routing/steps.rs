@@ -5,9 +5,9 @@ use alloc::sync::Arc;
 use pointsman_expression::Scope;
 
 use crate::commands::task::{CANCELED_SKIP, CANCELED_WORKFLOW};
-use crate::configuration::{Configuration, KnownWorkerBy};
+use crate::configuration::Configuration;
 use crate::event::Event;
-use crate::ids::{Id, Sid};
+use crate::ids::Id;
 use crate::public_event::{EventKind, RoutingCause};
 use crate::state::{Place, Position, RestartCause, Task};
 use crate::turn::Turn;
@@ -159,12 +159,10 @@ impl Turn<'_> {
         let Some(Place::Step { position, .. }) = task.place else { return };
         let target = configuration_of(task).target(position);
         let Some(rule) = &target.known_worker else { return };
-        let Some(named) = rule.reference.resolve(task.attributes.value()).as_text() else { return };
-        let worker = match rule.by {
-            KnownWorkerBy::Sid => Sid::parse(named).and_then(|sid| self.state().find_worker(sid)),
-            KnownWorkerBy::FriendlyName => self.state().worker_named(named),
-        };
-        match worker {
+        if rule.reference.resolve(task.attributes.value()).is_null() {
+            return;
+        }
+        match self.state().known_worker(task) {
             None => self.alert(40155, id),
             Some(worker) if !self.index().is_member(target.task_queue, worker.id) => self.alert(40152, id),
             Some(_) => {}

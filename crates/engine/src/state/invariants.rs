@@ -35,6 +35,15 @@ impl State {
             }
             assert!(task.status != TaskStatus::Pending || task.is_placed(), "{}: pending, but waits nowhere", task.sid);
         }
+        for task in self.tasks().filter(|task| task.status.is_waiting()) {
+            if let Some(super::Place::Step { position, .. }) = task.place {
+                let rules = task.configuration.as_ref().expect("a Task in a step follows rules");
+                assert_eq!(Some(rules.target(position).task_queue), task.task_queue, "{}: queue of its step", task.sid);
+            }
+            if let Some(queue) = task.task_queue.filter(|_| task.status == TaskStatus::Pending) {
+                assert!(self.task_queues.live(queue).is_some(), "{}: waits in a deleted queue", task.sid);
+            }
+        }
         for worker in self.workers() {
             assert_eq!(worker.channels.len(), self.task_channels.len(), "{}: channels", worker.sid);
             for channel in &worker.channels {
