@@ -272,7 +272,7 @@ pub struct EventType {
     pub name: &'static str,
     pub about: About,
     /// Text with gaps in braces.
-    description: &'static str,
+    pub description: &'static str,
 }
 
 /// What an event's `ResourceSid` is.

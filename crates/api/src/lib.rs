@@ -25,6 +25,7 @@ pub mod json;
 pub mod limits;
 pub mod openapi;
 pub mod parameters;
+pub mod reference;
 pub mod rejections;
 pub mod resources;
 pub mod table;

@@ -4,5 +4,6 @@ mod accounts;
 mod conditions;
 mod golden;
 mod properties;
+mod reference;
 mod statistics;
 mod world;
