@@ -219,12 +219,11 @@ fn read_file(path: &Path, loaded: &mut Loaded, problems: &mut Vec<Problem>) -> R
     })?;
     for entry in entries {
         let origin = Origin::File { path: path.to_path_buf(), line: entry.line };
-        match SETTINGS.iter().position(|setting| setting.key == entry.key) {
-            Some(index) => loaded.apply(index, &entry.given, origin, problems),
-            None => {
-                let nearest = problem::nearest(&entry.key, SETTINGS.iter().map(|setting| &setting.key));
-                problems.push(Problem::UnknownKey { key: entry.key, origin, nearest: nearest.copied() });
-            }
+        if let Some(index) = SETTINGS.iter().position(|setting| setting.key == entry.key) {
+            loaded.apply(index, &entry.given, origin, problems);
+        } else {
+            let nearest = problem::nearest(&entry.key, SETTINGS.iter().map(|setting| &setting.key));
+            problems.push(Problem::UnknownKey { key: entry.key, origin, nearest: nearest.copied() });
         }
     }
     Ok(())

@@ -1,6 +1,71 @@
 //! Every bound of the server, in one place.
 
+use std::time::Duration;
+
 /// Most threads that run workspaces.
 pub const ENGINE_THREADS_MAX: u32 = 256;
 /// Most threads that run workspaces when their number is not set.
-pub const ENGINE_THREADS_DEFAULT_MAX: u32 = 16;
+pub const ENGINE_THREADS_DEFAULT_MAX: usize = 16;
+
+/// Requests that may wait for one engine thread; further ones are answered 429.
+pub const REQUESTS_WAITING_MAX: usize = 4_096;
+/// Inputs that an engine thread runs before it hands its batch on.
+pub const INPUTS_PER_BATCH_MAX: usize = 512;
+/// Batches that may wait for the commit thread; engine threads wait when there are more.
+pub const BATCHES_WAITING_MAX: usize = 64;
+/// A commit takes no further batch when it holds so many records, payload bytes or outbox changes.
+pub const COMMIT_RECORDS: usize = 4_096;
+pub const COMMIT_BYTES: usize = 16 << 20;
+pub const COMMIT_OUTBOX: usize = 8_192;
+/// Commits that may wait for the projector in memory; it reads later ones from the store.
+pub const PROJECTIONS_WAITING_MAX: usize = 256;
+/// Rows that the projector writes at once.
+pub const PROJECTED_ROWS: usize = 4_096;
+/// An engine thread that never rests looks for due timers this often.
+pub const TICK_INTERVAL: Duration = Duration::from_millis(10);
+/// Pause between attempts to write again after a failed commit.
+pub const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
+/// Panics of one engine thread after which the process gives up.
+pub const PANICS_MAX: u32 = 8;
+
+/// Deliveries in memory; further ones wait in the store.
+pub const DELIVERIES_IN_MEMORY_MAX: usize = 20_000;
+/// Deliveries read from the store at once.
+pub const DELIVERIES_PAGE: usize = 1_000;
+/// Messages that may wait for the delivery task; deliveries beyond it are read from the store.
+pub const DELIVERY_MESSAGES_MAX: usize = 4_096;
+/// HTTP clients kept, one for each combination of time-outs that addresses ask for.
+pub const HTTP_CLIENTS_MAX: usize = 64;
+
+/// Bytes of the head of a request.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 128 << 10;
+/// Header lines of a request.
+pub const REQUEST_HEADERS_MAX: usize = 100;
+/// A connection on which no request begins, or whose request's head does not arrive, is closed after this.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Time for the body of a request to arrive.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for an answer; beyond it the client hears 503, though what was accepted is still carried out.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Rate limit counters kept; beyond it the oldest second is forgotten.
+pub const RATE_COUNTERS_MAX: usize = 100_000;
+
+/// Seconds that one call may advance the virtual clock. Reference: extensions, section 2.
+pub const ADVANCE_SECONDS_MAX: i64 = 31_622_400;
+/// Real time to wait for quiet. Reference: extensions, section 2.
+pub const QUIET_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Time for accepted requests to be answered when the server stops.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
+/// Time for callbacks under way to end when the server stops; the rest is sent after the next start.
+pub const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connections to receivers of callbacks that wait for the next one.
+pub const CALLBACK_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 8;
+/// Pause after a connection could not be accepted.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the maintenance thread looks for something to do.
+pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
+/// Connections open at the same time to a listener for metrics alone.
+pub const METRICS_CONNECTIONS_MAX: usize = 64;

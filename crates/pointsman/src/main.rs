@@ -1,0 +1,33 @@
+//! The program `pointsman`: its commands, and how each ends.
+
+mod arguments;
+mod commands;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{AccountCommand, Arguments, Command, ConfigCommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Command::Serve(settings) => commands::serve::run(&settings),
+        Command::Account { command: AccountCommand::Create { friendly_name, json, place } } => {
+            commands::account::create(&place, &friendly_name, json)
+        }
+        Command::Account { command: AccountCommand::List { json, place } } => commands::account::list(&place, json),
+        Command::Config { command: ConfigCommand::Show { json, settings } } => commands::config::show(&settings, json),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pointsman: {error:#}");
+            ExitCode::from(exit::code(&error))
+        }
+    }
+}

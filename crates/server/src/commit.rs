@@ -1,0 +1,256 @@
+//! The commit thread: takes all batches that wait, appends them at once, and lets out what depended on them.
+//!
+//! When an append fails, nothing of its batches leaves: their callers hear 503, every engine thread makes its
+//! workspaces again from the store, and batches that were made on the lost state are refused by their generation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender};
+use pointsman_dispatcher::{Batch, Delivery, OutboxChange, PendingRecord, Reply};
+use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId};
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::deliveries::DeliveryMessage;
+use crate::engines::{EngineHandles, Work};
+use crate::health::Health;
+use crate::limits;
+use crate::logging::chain;
+use crate::metrics::Metrics;
+use crate::projector::Projection;
+use crate::storage::Storage;
+
+/// What a caller gets: the reply and the position of the journal that it stands on, or that nothing is known to have
+/// happened.
+pub(crate) type Answered = Result<(Reply, Position), Unavailable>;
+
+/// The store cannot commit; nothing that was asked for is known to have happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the store cannot commit")]
+pub(crate) struct Unavailable;
+
+/// Something to be made durable, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct CommitRequest {
+    /// That of its engine thread; older ones are refused. `None` for what depends on no workspace's state.
+    pub(crate) generation: Option<u64>,
+    pub(crate) batch: Batch,
+    /// In the order of the batch's replies.
+    pub(crate) responders: Vec<oneshot::Sender<Answered>>,
+    pub(crate) done: Done,
+}
+
+/// Whom to tell that a request was committed.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// The engine thread's count of committed batches, and what it becomes.
+    Engine(Arc<AtomicU64>, u64),
+    Waiting(oneshot::Sender<Result<Position, Unavailable>>),
+    Nobody,
+    /// Nothing comes after this.
+    Last,
+}
+
+/// What the commit thread needs.
+pub(crate) struct Committer {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) epoch: Epoch,
+    pub(crate) generation: Arc<AtomicU64>,
+    pub(crate) requests: Receiver<CommitRequest>,
+    pub(crate) projections: Sender<Projection>,
+    pub(crate) deliveries: tokio::sync::mpsc::Sender<DeliveryMessage>,
+    pub(crate) deliveries_overflown: Arc<std::sync::atomic::AtomicBool>,
+    pub(crate) engines: EngineHandles,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The position of the last commit, for answers that need none of their own.
+    pub(crate) committed: Arc<AtomicU64>,
+}
+
+impl Committer {
+    /// Runs until the last request.
+    pub(crate) fn run(mut self) {
+        while let Ok(first) = self.requests.recv() {
+            let group = self.gather(first);
+            let is_last = group.iter().any(|request| matches!(request.done, Done::Last));
+            if !group.is_empty() {
+                self.commit(group);
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Takes what waits, up to the size of one commit; refuses what stands on lost state.
+    fn gather(&self, first: CommitRequest) -> Vec<CommitRequest> {
+        let mut group = Vec::new();
+        let (mut records, mut bytes, mut outbox) = (0, 0, 0);
+        let mut next = Some(first);
+        while let Some(request) = next {
+            if request.generation.is_some_and(|generation| generation < self.generation.load(Ordering::Acquire)) {
+                request.refuse();
+            } else {
+                records += request.batch.records.len();
+                bytes += request.batch.records.iter().map(|record| record.payload.len()).sum::<usize>();
+                outbox += request.batch.outbox.len();
+                group.push(request);
+            }
+            let is_full =
+                limits::COMMIT_RECORDS <= records || limits::COMMIT_BYTES <= bytes || limits::COMMIT_OUTBOX <= outbox;
+            next = if is_full { None } else { self.requests.try_recv().ok() };
+        }
+        group
+    }
+
+    fn commit(&mut self, mut group: Vec<CommitRequest>) {
+        let mut records = Vec::new();
+        let mut outbox = Vec::new();
+        let mut projection = Projection { last: Position::ZERO, records: Vec::new(), deleted: Vec::new() };
+        for request in &mut group {
+            for record in request.batch.records.drain(..) {
+                projection.records.push((record.stream, Arc::clone(&record.published)));
+                records.push(stored_record(record));
+            }
+            outbox.extend(request.batch.outbox.drain(..).map(stored_change));
+            projection.deleted.extend(request.batch.deleted.drain(..).map(|sid| StreamId(sid.bytes())));
+        }
+        let started = clock::instant();
+        let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
+        let position = if records.is_empty() && outbox.is_empty() {
+            Ok(Position(self.committed.load(Ordering::Acquire)))
+        } else {
+            match self.storage.with(|store| store.append(self.epoch, &records, &outbox)) {
+                Ok(Ok(position)) => {
+                    self.metrics.appended(bytes, started.elapsed());
+                    Ok(position)
+                }
+                Ok(Err(error)) => Err(Some(error)),
+                Err(_closed) => Err(None),
+            }
+        };
+        match position {
+            Ok(position) => self.release(group, position, projection),
+            Err(error) => {
+                group.into_iter().for_each(CommitRequest::refuse);
+                self.recover(error);
+            }
+        }
+    }
+
+    /// Lets everything out that depended on the commit.
+    fn release(&self, group: Vec<CommitRequest>, position: Position, mut projection: Projection) {
+        self.committed.store(position.0, Ordering::Release);
+        if !projection.records.is_empty() {
+            projection.last = position;
+            // When the projector is behind, it reads this from the store instead.
+            let _ = self.projections.try_send(projection);
+        }
+        for request in group {
+            let CommitRequest { generation: _, batch, responders, done } = request;
+            for (workspace, alert) in &batch.alerts {
+                tracing::warn!(workspace_sid = %workspace, code = alert.code, "alert");
+            }
+            // Before the replies: whoever has an answer may ask for quiet, which waits for what is handed over here.
+            self.hand_over(batch.deliveries);
+            assert_eq!(batch.replies.len(), responders.len(), "each reply has somebody who waits for it");
+            for ((_, reply), responder) in batch.replies.into_iter().zip(responders) {
+                // The caller may have given up.
+                let _ = responder.send(Ok((reply, position)));
+            }
+            match done {
+                Done::Engine(committed, number) => committed.store(number, Ordering::Release),
+                Done::Waiting(waiting) => drop(waiting.send(Ok(position))),
+                Done::Nobody | Done::Last => {}
+            }
+        }
+    }
+
+    fn hand_over(&self, deliveries: Vec<Arc<Delivery>>) {
+        if !deliveries.is_empty() && self.deliveries.try_send(DeliveryMessage::Add(deliveries)).is_err() {
+            self.deliveries_overflown.store(true, Ordering::Release);
+        }
+    }
+
+    /// Writes nothing until the store takes writes again, then has every workspace made again.
+    fn recover(&mut self, error: Option<AppendError>) {
+        self.health.set_committing(false);
+        let mut must_reopen = true;
+        if let Some(error) = error {
+            tracing::error!(error = chain(&error), "commit failed; changes are refused until the store works again");
+            must_reopen = !matches!(error, AppendError::Full { .. } | AppendError::TooLarge { .. });
+        }
+        // Whatever the engine threads have made or are making stands on state that is not stored.
+        let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.epoch = loop {
+            match self.try_again(must_reopen) {
+                Ok(epoch) => break epoch,
+                Err(problem) => {
+                    tracing::warn!(error = problem, "the store does not work yet");
+                    must_reopen = true;
+                }
+            }
+            // Refuse what comes meanwhile, so that nobody waits for it.
+            let until = clock::instant() + limits::RECOVERY_PAUSE;
+            loop {
+                match self.requests.recv_deadline(until) {
+                    Ok(request) => request.refuse(),
+                    Err(crossbeam_channel::RecvTimeoutError::Timeout) => break,
+                    Err(crossbeam_channel::RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        };
+        for engine in self.engines.iter() {
+            engine.send(Work::Rebuild { generation });
+        }
+        if self.deliveries.try_send(DeliveryMessage::Reload).is_err() {
+            self.deliveries_overflown.store(true, Ordering::Release);
+        }
+        self.health.set_committing(true);
+        tracing::info!("the store works again");
+    }
+
+    fn try_again(&self, must_reopen: bool) -> Result<Epoch, String> {
+        if must_reopen {
+            self.storage.reopen().map_err(|error| chain(&error))?;
+        }
+        // Taking the epoch is a write: it succeeds when appends can.
+        let begun = self.storage.with(pointsman_store::Store::begin_epoch).map_err(|error| chain(&error))?;
+        begun.map_err(|error| chain(&error))
+    }
+}
+
+impl CommitRequest {
+    /// Tells everybody who waits that nothing is known to have happened.
+    fn refuse(self) {
+        for responder in self.responders {
+            let _ = responder.send(Err(Unavailable));
+        }
+        if let Done::Waiting(waiting) = self.done {
+            let _ = waiting.send(Err(Unavailable));
+        }
+    }
+}
+
+fn stored_record(record: PendingRecord) -> Record {
+    let PendingRecord { stream, sequence, at, payload, published: _ } = record;
+    Record { stream: StreamId(stream), sequence: SequenceNumber(sequence), at_ms: at.0, payload }
+}
+
+fn stored_change(change: OutboxChange) -> pointsman_store::OutboxChange {
+    match change {
+        OutboxChange::Put(delivery) => pointsman_store::OutboxChange::Put(OutboxEntry {
+            sid: delivery.sid,
+            workspace: delivery.workspace.bytes(),
+            key: delivery.key,
+            due_ms: delivery.at.0,
+            payload: delivery.encode(),
+        }),
+        OutboxChange::Done { sid } => pointsman_store::OutboxChange::Done { sid },
+        OutboxChange::Dead { delivery, at, reason: _ } => {
+            pointsman_store::OutboxChange::Dead { sid: delivery.sid, at_ms: at.0, payload: delivery.encode() }
+        }
+        OutboxChange::Forget { workspace } => pointsman_store::OutboxChange::Forget { workspace },
+    }
+}

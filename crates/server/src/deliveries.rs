@@ -1,0 +1,257 @@
+//! The delivery task: sends callbacks as the dispatcher's [`Deliveries`] decides, and stores what came of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+use pointsman_dispatcher::{
+    AttemptId, AttemptResult, Batch, Deliveries, Delivery, DeliveryKind, Effect, Input, OutboxChange,
+};
+use pointsman_store::OutboxNumber;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::accounts::AccountsKeeper;
+use crate::callback_client::CallbackClient;
+use crate::clock::{self, Clock};
+use crate::commit::{CommitRequest, Done};
+use crate::engines::{EngineHandles, Work};
+use crate::limits;
+use crate::logging::chain;
+use crate::metrics::Metrics;
+use crate::recovery;
+use crate::storage::Storage;
+
+/// What the delivery task is told.
+#[derive(Debug)]
+pub(crate) enum DeliveryMessage {
+    /// These are committed and may leave.
+    Add(Vec<Arc<Delivery>>),
+    /// Look in the store for deliveries that are not known here.
+    Reload,
+    /// Tell when nothing waits or is under way, and how many deliveries there have ever been.
+    WhenIdle(oneshot::Sender<u64>),
+    /// Finish what is under way and end.
+    Stop,
+}
+
+/// What the delivery task needs.
+pub(crate) struct DeliveryTask {
+    pub(crate) deliveries: Deliveries,
+    pub(crate) messages: mpsc::Receiver<DeliveryMessage>,
+    /// Set when deliveries could not be handed over in memory: they are in the store.
+    pub(crate) overflown: Arc<AtomicBool>,
+    pub(crate) client: CallbackClient,
+    pub(crate) accounts: Arc<AccountsKeeper>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) engines: EngineHandles,
+    pub(crate) commits: Sender<CommitRequest>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+struct Finished {
+    id: AttemptId,
+    kind: &'static str,
+    result: AttemptResult,
+    elapsed: Duration,
+}
+
+struct Running {
+    task: DeliveryTask,
+    attempts: JoinSet<Finished>,
+    /// Deliveries in memory.
+    known: BTreeSet<[u8; 16]>,
+    /// The store holds deliveries that are not in memory.
+    has_more: bool,
+    added: u64,
+    waiting_for_idle: Vec<oneshot::Sender<u64>>,
+}
+
+impl DeliveryTask {
+    /// Runs until it is told to stop. Begins with what the store holds.
+    pub(crate) async fn run(self) {
+        let running = Running {
+            task: self,
+            attempts: JoinSet::new(),
+            known: BTreeSet::new(),
+            has_more: true,
+            added: 0,
+            waiting_for_idle: Vec::new(),
+        };
+        running.run().await;
+    }
+}
+
+impl Running {
+    async fn run(mut self) {
+        loop {
+            self.load();
+            self.start_attempts();
+            self.tell_idle();
+            tokio::select! {
+                message = self.task.messages.recv() => match message {
+                    Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
+                    Some(DeliveryMessage::Reload) => self.has_more = true,
+                    Some(DeliveryMessage::WhenIdle(idle)) => self.waiting_for_idle.push(idle),
+                    Some(DeliveryMessage::Stop) | None => break,
+                },
+                Some(finished) = self.attempts.join_next(), if !self.attempts.is_empty() => {
+                    self.finish(finished.expect("attempts do not panic and are not cancelled"));
+                }
+            }
+        }
+        self.drain().await;
+    }
+
+    /// Gives what is under way a little time; the rest is sent again after the next start.
+    async fn drain(mut self) {
+        let drained = tokio::time::timeout(limits::DELIVERY_DRAIN_TIMEOUT, async {
+            while let Some(finished) = self.attempts.join_next().await {
+                let Finished { id, kind, result, elapsed } = finished.expect("attempts do not panic");
+                self.record(kind, &result, elapsed);
+                let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
+                self.carry_out(effects);
+            }
+        });
+        if drained.await.is_err() {
+            tracing::info!("callbacks under way are sent again after the next start");
+        }
+    }
+
+    /// New deliveries, in memory if there is room; they are in the store anyway.
+    fn take(&mut self, deliveries: Vec<Arc<Delivery>>) {
+        for delivery in deliveries {
+            if self.has_more || limits::DELIVERIES_IN_MEMORY_MAX <= self.known.len() {
+                // The line goes through the store now, so that order is kept.
+                self.has_more = true;
+            } else {
+                self.add(delivery);
+            }
+        }
+    }
+
+    fn add(&mut self, delivery: Arc<Delivery>) {
+        if !self.known.insert(delivery.sid) {
+            return;
+        }
+        self.added += 1;
+        let auth_token = self.task.accounts.auth_token(delivery.account);
+        self.task.deliveries.add(delivery, auth_token);
+    }
+
+    /// Reads from the store what is not in memory, as far as there is room.
+    fn load(&mut self) {
+        if self.task.overflown.swap(false, Ordering::AcqRel) {
+            self.has_more = true;
+        }
+        if !self.has_more || limits::DELIVERIES_IN_MEMORY_MAX / 2 < self.known.len() {
+            return;
+        }
+        let mut after = OutboxNumber::default();
+        while self.known.len() < limits::DELIVERIES_IN_MEMORY_MAX {
+            let read = self.task.storage.with(|store| store.outbox_read(after, limits::DELIVERIES_PAGE));
+            let page = match read {
+                Ok(Ok(page)) => page,
+                Ok(Err(error)) => return tracing::warn!(error = chain(&error), "failed to read waiting callbacks"),
+                Err(_closed) => return,
+            };
+            let Some(last) = page.last() else {
+                self.has_more = false;
+                return;
+            };
+            after = last.number;
+            for waiting in page {
+                match Delivery::decode(&waiting.entry.payload) {
+                    Ok(delivery) => self.add(Arc::new(delivery)),
+                    Err(error) => tracing::error!(error = chain(&error), "a stored callback cannot be read"),
+                }
+            }
+        }
+    }
+
+    fn start_attempts(&mut self) {
+        let (attempts, effects) = self.task.deliveries.next_attempts(self.task.clock.now());
+        for attempt in attempts {
+            let client = self.task.client.clone();
+            let kind = if attempt.answer_bytes_max == 0 { "event" } else { "assignment" };
+            self.attempts.spawn(async move {
+                let started = clock::instant();
+                let result = client.send(&attempt).await;
+                Finished { id: attempt.id, kind, result, elapsed: started.elapsed() }
+            });
+        }
+        self.carry_out(effects);
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        let Finished { id, kind, result, elapsed } = finished;
+        self.record(kind, &result, elapsed);
+        let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
+        self.carry_out(effects);
+    }
+
+    fn record(&self, kind: &'static str, result: &AttemptResult, elapsed: Duration) {
+        let outcome = match result {
+            AttemptResult::Answered { status: 200..=299, .. } => "ok",
+            AttemptResult::Answered { .. } => "http_error",
+            AttemptResult::TimedOut => "timeout",
+            AttemptResult::ConnectFailed { .. } | AttemptResult::Broken { .. } | AttemptResult::Forbidden { .. } => {
+                "error"
+            }
+        };
+        self.task.metrics.callback(kind, outcome, elapsed);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut outbox = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Outbox(change) => {
+                    match &change {
+                        OutboxChange::Done { sid } => self.known.remove(sid),
+                        OutboxChange::Dead { delivery, .. } => self.known.remove(&delivery.sid),
+                        OutboxChange::Put(_) | OutboxChange::Forget { .. } => false,
+                    };
+                    outbox.push(change);
+                }
+                Effect::Assigned { workspace, reservation, outcome } => {
+                    self.known.remove(&reservation.bytes());
+                    let owner = recovery::owner(workspace.bytes(), self.task.engines.len());
+                    let input = Input::Assigned { workspace, reservation, outcome };
+                    self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
+                }
+                Effect::Warn { code, delivery, reason } => {
+                    let kind = match delivery.kind {
+                        DeliveryKind::Event { .. } => "event",
+                        DeliveryKind::Assignment { .. } => "assignment",
+                    };
+                    tracing::warn!(code, workspace_sid = %delivery.workspace, kind, reason, "callback failed");
+                }
+            }
+        }
+        if !outbox.is_empty() {
+            let batch = Batch { outbox, ..Batch::default() };
+            let request = CommitRequest { generation: None, batch, responders: Vec::new(), done: Done::Nobody };
+            if let Err(full) = self.task.commits.try_send(request) {
+                // The disk is behind: nothing is to be sent until it has caught up.
+                tokio::task::block_in_place(|| drop(self.task.commits.send(full.into_inner())));
+            }
+        }
+        self.task.metrics.callbacks_waiting(self.task.deliveries.outstanding());
+    }
+
+    fn tell_idle(&mut self) {
+        if self.task.deliveries.outstanding() == 0 && !self.has_more {
+            for idle in self.waiting_for_idle.drain(..) {
+                let _ = idle.send(self.added);
+            }
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,345 @@
+//! Engine threads: each runs the workspaces of one shard, one input after the other, and hands what came of them to
+//! the commit thread in batches.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use pointsman_dispatcher::{Batch, Input, Shard, Ticket};
+use pointsman_engine::{Account, Limits, Sid, Timestamp};
+use pointsman_record as record;
+use pointsman_store::{Position, SequenceNumber, Snapshot, StreamId};
+use tokio::sync::oneshot;
+
+use crate::clock::{self, Clock};
+use crate::commit::{Answered, CommitRequest, Done, Unavailable};
+use crate::configuration::ClockMode;
+use crate::limits;
+use crate::logging::chain;
+use crate::recovery;
+use crate::storage::Storage;
+
+/// Something for an engine thread to do.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Input {
+        input: Input,
+        /// Who waits for the reply; nobody for inputs without one.
+        responder: Option<oneshot::Sender<Answered>>,
+        /// It counts as a waiting request.
+        counted: bool,
+    },
+    HasSingleTasking {
+        account: Sid<Account>,
+        answer: oneshot::Sender<bool>,
+    },
+    /// The last commit failed: make all workspaces again from the store.
+    Rebuild {
+        generation: u64,
+    },
+    /// Save a snapshot of each workspace and end.
+    Stop,
+}
+
+/// The inbox of an engine thread.
+///
+/// Requests are bounded by [`limits::REQUESTS_WAITING_MAX`]; what the server itself sends is bounded by the callbacks
+/// under way and is never refused.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineHandle {
+    inbox: Sender<Work>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// All of them, in the order of their numbers.
+pub(crate) type EngineHandles = Arc<[EngineHandle]>;
+
+/// There are too many requests already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Full;
+
+impl EngineHandle {
+    pub(crate) fn new() -> (EngineHandle, Receiver<Work>) {
+        // Bounded by `waiting` for requests; a bound of the channel itself could make threads wait for each other.
+        let (inbox, receiver) = crossbeam_channel::unbounded();
+        (EngineHandle { inbox, waiting: Arc::default() }, receiver)
+    }
+
+    /// Sends what the server itself has to say.
+    pub(crate) fn send(&self, work: Work) {
+        // A thread that has ended has nothing left to do.
+        let _ = self.inbox.send(work);
+    }
+
+    /// Sends a request, unless too many wait.
+    pub(crate) fn request(&self, make: impl FnOnce(Ticket) -> Input) -> Result<oneshot::Receiver<Answered>, Full> {
+        if limits::REQUESTS_WAITING_MAX <= self.waiting.fetch_add(1, Ordering::AcqRel) {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(Full);
+        }
+        Ok(self.ask(make, true))
+    }
+
+    /// Sends an input of the server itself that has a reply.
+    pub(crate) fn ask_always(&self, make: impl FnOnce(Ticket) -> Input) -> oneshot::Receiver<Answered> {
+        self.ask(make, false)
+    }
+
+    fn ask(&self, make: impl FnOnce(Ticket) -> Input, counted: bool) -> oneshot::Receiver<Answered> {
+        let (responder, answer) = oneshot::channel();
+        // Replies come in the order of inputs, so tickets need not differ.
+        self.send(Work::Input { input: make(Ticket(0)), responder: Some(responder), counted });
+        answer
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+}
+
+/// What an engine thread needs.
+pub(crate) struct EngineThread {
+    pub(crate) index: usize,
+    pub(crate) count: usize,
+    pub(crate) shard: Shard,
+    pub(crate) limits: Limits,
+    pub(crate) inbox: Receiver<Work>,
+    pub(crate) handle: EngineHandle,
+    pub(crate) commits: Sender<CommitRequest>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) generation: u64,
+    /// The position of the last commit of the server.
+    pub(crate) committed_position: Arc<AtomicU64>,
+    pub(crate) broken: Arc<AtomicBool>,
+}
+
+impl EngineThread {
+    pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        let name = format!("engine-{}", self.index);
+        std::thread::Builder::new().name(name).spawn(move || Running::new(self).run())
+    }
+}
+
+struct Running {
+    thread: EngineThread,
+    batch: Batch,
+    responders: Vec<oneshot::Sender<Answered>>,
+    /// Batches sent, and how many of them are committed.
+    sent: u64,
+    committed: Arc<AtomicU64>,
+    next_tick_check: std::time::Instant,
+    panics: u32,
+}
+
+impl Running {
+    fn new(thread: EngineThread) -> Running {
+        Running {
+            thread,
+            batch: Batch::default(),
+            responders: Vec::new(),
+            sent: 0,
+            committed: Arc::default(),
+            next_tick_check: clock::instant(),
+            panics: 0,
+        }
+    }
+
+    fn run(mut self) {
+        while let Some(first) = self.wait() {
+            let mut next = first;
+            for _ in 0..limits::INPUTS_PER_BATCH_MAX {
+                let Some(work) = next else { break };
+                match work {
+                    Work::Stop => {
+                        self.send();
+                        return self.save_snapshots();
+                    }
+                    work => self.carry_out(work),
+                }
+                next = self.thread.inbox.try_recv().ok();
+            }
+            // What was taken beyond the bound must not be lost.
+            if let Some(work) = next {
+                match work {
+                    Work::Stop => {
+                        self.send();
+                        return self.save_snapshots();
+                    }
+                    work => self.carry_out(work),
+                }
+            }
+            self.tick_when_due();
+            self.send();
+        }
+    }
+
+    /// Waits for work or the next timer. `Some(None)`: a timer may be due. `None`: nobody can send any more.
+    #[expect(clippy::option_option, reason = "ended, a timer, or work")]
+    fn wait(&mut self) -> Option<Option<Work>> {
+        if let Ok(work) = self.thread.inbox.try_recv() {
+            return Some(Some(work));
+        }
+        let deadline = match self.thread.clock.mode() {
+            ClockMode::Virtual => None,
+            ClockMode::System => self.thread.shard.next_deadline(),
+        };
+        let Some(deadline) = deadline else { return self.thread.inbox.recv().ok().map(Some) };
+        let wait_ms = (deadline.0 - self.thread.clock.now().0).max(0) as u64;
+        self.next_tick_check = clock::instant();
+        match self.thread.inbox.recv_timeout(Duration::from_millis(wait_ms)) {
+            Ok(work) => Some(Some(work)),
+            Err(RecvTimeoutError::Timeout) => Some(None),
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Under constant load nobody waits for timers, so they are looked for now and then.
+    fn tick_when_due(&mut self) {
+        if self.thread.clock.mode() == ClockMode::System && self.next_tick_check <= clock::instant() {
+            self.next_tick_check = clock::instant() + limits::TICK_INTERVAL;
+            self.input(Input::Tick, None);
+        }
+    }
+
+    fn carry_out(&mut self, work: Work) {
+        match work {
+            Work::Input { input, responder, counted } => {
+                if counted {
+                    self.thread.handle.waiting.fetch_sub(1, Ordering::AcqRel);
+                }
+                self.input(input, responder);
+            }
+            Work::HasSingleTasking { account, answer } => {
+                let _ = answer.send(self.thread.shard.has_single_tasking(account));
+            }
+            Work::Rebuild { generation } => {
+                self.refuse();
+                self.rebuild();
+                self.thread.generation = generation;
+                // Nothing that was sent before counts any more.
+                self.committed.store(self.sent, Ordering::Release);
+            }
+            Work::Stop => unreachable!("the caller ends the thread"),
+        }
+    }
+
+    fn input(&mut self, input: Input, responder: Option<oneshot::Sender<Answered>>) {
+        let now = self.thread.clock.now();
+        let replies = self.batch.replies.len();
+        let (shard, batch) = (&mut self.thread.shard, &mut self.batch);
+        let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| shard.handle(now, input, batch)));
+        if outcome.is_err() {
+            drop(responder);
+            return self.after_panic();
+        }
+        if let Some(responder) = responder {
+            assert_eq!(self.batch.replies.len(), replies + 1, "an input with a ticket has one reply");
+            self.responders.push(responder);
+        }
+    }
+
+    /// A broken assertion: what was decided since the last batch is thrown away, and the state made again.
+    fn after_panic(&mut self) {
+        self.panics += 1;
+        tracing::error!(engine = self.thread.index, panics = self.panics, "an engine thread broke an assertion");
+        if limits::PANICS_MAX <= self.panics {
+            self.thread.broken.store(true, Ordering::Release);
+        }
+        self.refuse();
+        self.wait_for_commits();
+        self.rebuild();
+    }
+
+    fn refuse(&mut self) {
+        self.batch = Batch::default();
+        for responder in self.responders.drain(..) {
+            let _ = responder.send(Err(Unavailable));
+        }
+    }
+
+    /// Hands the batch on, or answers at once when nothing has to be durable first.
+    fn send(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        let responders = std::mem::take(&mut self.responders);
+        if batch.is_committed() && batch.replies.is_empty() {
+            return;
+        }
+        if batch.is_committed() && self.sent == self.committed.load(Ordering::Acquire) {
+            let position = Position(self.thread.committed_position.load(Ordering::Acquire));
+            for ((_, reply), responder) in batch.replies.into_iter().zip(responders) {
+                let _ = responder.send(Ok((reply, position)));
+            }
+            return;
+        }
+        self.sent += 1;
+        let done = Done::Engine(Arc::clone(&self.committed), self.sent);
+        let request = CommitRequest { generation: Some(self.thread.generation), batch, responders, done };
+        // The commit thread ends after the engine threads.
+        let _ = self.thread.commits.send(request);
+    }
+
+    /// Waits until everything that was sent is durable, or a failure was announced.
+    fn wait_for_commits(&mut self) {
+        let (waiting, done) = oneshot::channel();
+        let request = CommitRequest {
+            generation: Some(self.thread.generation),
+            batch: Batch::default(),
+            responders: Vec::new(),
+            done: Done::Waiting(waiting),
+        };
+        if self.thread.commits.send(request).is_ok() {
+            // Refused or done: either way nothing of this thread is under way any more.
+            let _ = done.blocking_recv();
+        }
+    }
+
+    /// Makes the workspaces again, trying until the store can be read.
+    fn rebuild(&mut self) {
+        loop {
+            self.thread.shard = Shard::new(self.thread.limits);
+            let (shard, place) = (&mut self.thread.shard, (self.thread.index, self.thread.count));
+            let restored = self.thread.storage.with(|store| {
+                let snapshots = store.snapshots().map_err(recovery::RecoveryError::List)?;
+                recovery::restore(shard, store, &snapshots, place)
+            });
+            match restored {
+                Ok(Ok(_deleted)) => return,
+                Ok(Err(error)) => tracing::error!(error = chain(&error), "failed to make the workspaces again"),
+                Err(closed) => tracing::warn!(error = chain(&closed), "the workspaces wait for the store"),
+            }
+            std::thread::park_timeout(limits::RECOVERY_PAUSE);
+        }
+    }
+
+    /// Saves the state of every workspace. Everything sent so far must be durable first.
+    fn save_snapshots(mut self) {
+        self.wait_for_commits();
+        if self.committed.load(Ordering::Acquire) != self.sent {
+            tracing::warn!("no snapshots: the last changes were not committed");
+            return;
+        }
+        let shard = &self.thread.shard;
+        let position = Position(self.thread.committed_position.load(Ordering::Acquire));
+        let saved = self.thread.storage.with(|store| {
+            for (sid, sequence, snapshot) in shard.snapshots() {
+                let about = Snapshot { stream: StreamId(sid.bytes()), sequence: SequenceNumber(sequence), position };
+                let mut chunks = record::snapshot::encode(&snapshot).into_iter();
+                if let Err(error) = store.save_snapshot(about, &mut chunks) {
+                    tracing::warn!(workspace_sid = %sid, error = chain(&error), "failed to save a snapshot");
+                }
+            }
+        });
+        if saved.is_err() {
+            tracing::warn!("no snapshots: the store is closed");
+        }
+    }
+}
+
+/// The newest instant that a shard has seen, for the start of the clock.
+pub(crate) fn newest_instant(shards: &[Shard]) -> Option<Timestamp> {
+    shards.iter().filter_map(Shard::newest_instant).max()
+}

@@ -1,0 +1,407 @@
+//! From an HTTP request to its answer: the one handler of everything.
+//!
+//! ```text
+//! read body ─► parse (api) ─► authenticate (dispatcher) ─► engine thread, accounts, or history ─► common headers
+//! ```
+//!
+//! Which paths and parameters there are is in the tables of `api`; here is only who carries a call out.
+
+pub(crate) mod base_url;
+mod clock_calls;
+mod rates;
+mod route;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use crossbeam_channel::Sender;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode};
+use pointsman_api::{
+    self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, Settings, finish_history,
+};
+use pointsman_dispatcher::{Caller, Input, Reply, authenticate};
+use pointsman_engine::{Entity, Sid, Workspace, derive_sid};
+use pointsman_store::Position;
+use tokio::sync::{oneshot, watch};
+
+use crate::accounts::{AccountsKeeper, Shell, random};
+use crate::clock::{self, Clock};
+use crate::clock_control::ClockControl;
+use crate::commit::{Answered, CommitRequest};
+use crate::engines::{EngineHandles, Full as EngineFull, Work};
+use crate::health::Health;
+use crate::history;
+use crate::limits;
+use crate::logging::chain;
+use crate::metrics::Metrics;
+use crate::recovery;
+use crate::storage::Storage;
+
+pub(crate) use self::rates::Rates;
+
+/// What requests are answered with.
+pub(crate) struct App {
+    pub(crate) base_url: base_url::BaseUrl,
+    pub(crate) cors: CorsOrigins,
+    pub(crate) settings: Settings,
+    pub(crate) serves_metrics: bool,
+    pub(crate) accounts: Arc<AccountsKeeper>,
+    pub(crate) engines: EngineHandles,
+    pub(crate) commits: Sender<CommitRequest>,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) projected: watch::Receiver<Position>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) clock_control: ClockControl,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) rates: Rates,
+    /// Workspaces ever made here: the number of the next one.
+    pub(crate) workspace_number: AtomicU64,
+    pub(crate) request_seed: [u8; 16],
+    pub(crate) requests: AtomicU64,
+}
+
+/// The identifier that an answer and the log have in common.
+#[derive(Debug)]
+enum RequestId {}
+
+impl Entity for RequestId {
+    const PREFIX: &'static str = "RQ";
+}
+
+/// The body did not arrive; the connection is closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of the request did not arrive")]
+pub(crate) struct BodyLost;
+
+/// A request whose parts have arrived.
+struct Received<'a> {
+    method: &'a Method,
+    path: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+    body: &'a [u8],
+    base_url: String,
+    peer: String,
+}
+
+/// Answers one request.
+pub(crate) async fn answer<B>(
+    app: Arc<App>,
+    peer: SocketAddr,
+    request: Request<B>,
+) -> Result<Response<Full<Bytes>>, BodyLost>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let started = clock::instant();
+    app.metrics.request_began();
+    let number = app.requests.fetch_add(1, Ordering::Relaxed);
+    let request_id = derive_sid::<RequestId>(app.request_seed, number);
+    let (parts, body) = request.into_parts();
+    let body = read_body(body).await;
+    let (mut answer, route) = match &body {
+        Some(body) => {
+            let received = Received {
+                method: &parts.method,
+                path: parts.uri.path(),
+                query: parts.uri.query().unwrap_or_default(),
+                headers: &parts.headers,
+                body,
+                base_url: app.base_url.of(peer.ip(), &parts),
+                peer: peer.ip().to_canonical().to_string(),
+            };
+            carry_out(&app, &received).await
+        }
+        None => (Answer::default(), "body_lost"),
+    };
+    let took = started.elapsed();
+    app.metrics.request_ended(route::method_label(&parts.method), route, answer.status, took);
+    let (method, path, status) = (&parts.method, parts.uri.path(), answer.status);
+    match status {
+        0..400 => tracing::debug!(%request_id, %method, path, status, ?took, "request"),
+        400..500 => tracing::info!(%request_id, %method, path, status, ?took, "request refused"),
+        _ => tracing::error!(%request_id, %method, path, status, ?took, "request failed"),
+    }
+    if body.is_none() {
+        return Err(BodyLost);
+    }
+    let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
+    api::add_common_headers(&mut answer, &request_id.to_string(), origin, &app.cors);
+    Ok(response(answer))
+}
+
+/// What a listener for metrics alone answers.
+pub(crate) fn answer_metrics_only(app: &App, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let answer = match (request.method(), request.uri().path()) {
+        (&Method::GET | &Method::HEAD, "/metrics") => metrics(app, request.headers()),
+        (_, path) => ApiError::not_found(path).answer(),
+    };
+    response(answer)
+}
+
+/// Reads a body up to one byte more than is allowed. `None` when it does not arrive.
+async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Option<Bytes> {
+    if body.is_end_stream() {
+        return Some(Bytes::new());
+    }
+    let read = async {
+        let mut all = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.ok()?.into_data() else { continue };
+            if api::limits::BODY_BYTES_MAX < all.len() + data.len() {
+                // Whoever parses it sees that it is too large; the rest is of no interest.
+                all.resize(api::limits::BODY_BYTES_MAX + 1, 0);
+                break;
+            }
+            all.extend_from_slice(&data);
+        }
+        Some(all.freeze())
+    };
+    tokio::time::timeout(limits::BODY_TIMEOUT, read).await.ok().flatten()
+}
+
+fn response(answer: Answer) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = StatusCode::from_u16(answer.status).expect("answers have a status of HTTP");
+    let headers = response.headers_mut();
+    for header in answer.headers {
+        // Texts of requests that could not stand in a header are left out of it.
+        if let Ok(value) = HeaderValue::from_str(&header.value) {
+            headers.append(HeaderName::from_bytes(header.name.as_bytes()).expect("header names are constants"), value);
+        }
+    }
+    response
+}
+
+/// Finds who answers. Returns the answer and the label of the route for the metrics.
+async fn carry_out(app: &App, received: &Received<'_>) -> (Answer, &'static str) {
+    if received.method == Method::OPTIONS {
+        return (route::preflight(received.path), "preflight");
+    }
+    if let Some(own) = route::Own::of(received.path) {
+        return (answer_own(app, received, own).await, own.label());
+    }
+    // Credentials come first: nobody else learns what there is.
+    let caller = match authenticated(app, received) {
+        Ok(caller) => caller,
+        Err(error) => return (error.answer(), "unauthenticated"),
+    };
+    match received.parse() {
+        Err(error) => (error.answer(), "unknown"),
+        Ok(call) => {
+            let label = call.mount.path;
+            (called(app, received, caller, call).await, label)
+        }
+    }
+}
+
+async fn answer_own(app: &App, received: &Received<'_>, own: route::Own) -> Answer {
+    if own == route::Own::Clock
+        && let Err(error) = authenticated(app, received)
+    {
+        return error.answer();
+    }
+    if !own.allows(received.method.as_str()) {
+        return own.method_not_allowed(received.method.as_str(), received.path);
+    }
+    match own {
+        route::Own::Health => Answer::json(200, r#"{"status":"ok"}"#.to_owned()),
+        route::Own::Readiness => readiness(app),
+        route::Own::Metrics if app.serves_metrics => metrics(app, received.headers),
+        route::Own::Metrics => ApiError::not_found(received.path).answer(),
+        route::Own::Clock => clock_calls::answer(app, received).await,
+    }
+}
+
+impl Received<'_> {
+    fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn parse(&self) -> Result<Call, ApiError> {
+        api::parse(&HttpRequest {
+            method: self.method.as_str(),
+            path: self.path,
+            query: self.query,
+            content_type: self.header(&CONTENT_TYPE),
+            if_match: self.header(&IF_MATCH),
+            body: self.body,
+            base_url: &self.base_url,
+            peer: Some(&self.peer),
+        })
+    }
+}
+
+fn authenticated(app: &App, received: &Received<'_>) -> Result<Caller, ApiError> {
+    let authorization = received.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    authenticate(authorization, &app.accounts.read())
+}
+
+fn readiness(app: &App) -> Answer {
+    match app.health.problem() {
+        None => Answer::json(200, r#"{"status":"ready"}"#.to_owned()),
+        Some(problem) => {
+            Answer::json(503, serde_json::json!({ "status": problem }).to_string()).with("Retry-After", "1")
+        }
+    }
+}
+
+fn metrics(app: &App, headers: &HeaderMap) -> Answer {
+    app.metrics.requests_waiting(app.engines.iter().map(crate::engines::EngineHandle::waiting).sum());
+    let accept = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (content_type, body) = app.metrics.text(accept);
+    let mut answer = Answer { status: 200, headers: Vec::new(), body };
+    answer.headers.push(api::Header::new("Content-Type", content_type));
+    answer
+}
+
+/// Carries a call out where it belongs.
+async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Call) -> Answer {
+    if !app.health.can_commit() {
+        return ApiError::unavailable().answer();
+    }
+    call.settings = app.settings;
+    let limit = match app.rates.take(&call, caller.account) {
+        Ok(limit) => limit,
+        Err(refused) => return refused,
+    };
+    let mut answer = match call.scope {
+        CallScope::Workspace(workspace) => in_workspace(app, caller, call, workspace).await,
+        CallScope::Account(kind) => beside_workspaces(app, received, caller, call, kind).await,
+    };
+    answer.headers.extend(limit);
+    answer
+}
+
+async fn in_workspace(app: &App, caller: Caller, mut call: Call, workspace: Sid<Workspace>) -> Answer {
+    if call.operation.id == "UpdateWorkspace" {
+        call.account_has_single_tasking = has_single_tasking(app, caller).await;
+    }
+    let engine = &app.engines[recovery::owner(workspace.bytes(), app.engines.len())];
+    let call = Box::new(call);
+    let answer = engine.request(|ticket| Input::Call { ticket, account: caller.account, call });
+    reply(app, answer).await
+}
+
+async fn beside_workspaces(
+    app: &App,
+    received: &Received<'_>,
+    caller: Caller,
+    call: Call,
+    kind: AccountCall,
+) -> Answer {
+    match kind {
+        AccountCall::Index => api::index(&call),
+        AccountCall::CreateWorkspace => {
+            let sid = Sid::from_bytes(random());
+            let number = app.workspace_number.fetch_add(1, Ordering::Relaxed);
+            let create = match api::create_workspace_command(&call, random(), sid, number, caller.account) {
+                Ok(create) => create,
+                Err(error) => return error.answer(),
+            };
+            let engine = &app.engines[recovery::owner(sid.bytes(), app.engines.len())];
+            let call = Box::new(call);
+            let answer = engine.request(|ticket| Input::CreateWorkspace { ticket, create, call });
+            reply(app, answer).await
+        }
+        AccountCall::ListWorkspaces => list_workspaces(app, received, caller, &call).await,
+        AccountCall::ListKeys
+        | AccountCall::CreateKey
+        | AccountCall::FetchKey
+        | AccountCall::UpdateKey
+        | AccountCall::DeleteKey => {
+            if call.account() != Some(caller.account) {
+                return ApiError::not_found(received.path).answer();
+            }
+            if caller.key.is_some() {
+                // Keys do everything but manage keys (reference: rest-contract, section 11.1).
+                return ApiError::wrong_credentials().answer();
+            }
+            let shell = Shell { commits: &app.commits, storage: &app.storage };
+            app.accounts.keys(&call, app.clock.now(), &shell).await
+        }
+    }
+}
+
+/// Asks every engine thread for its part of the list.
+async fn list_workspaces(app: &App, received: &Received<'_>, caller: Caller, call: &Call) -> Answer {
+    let mut answers = Vec::with_capacity(app.engines.len());
+    for engine in app.engines.iter() {
+        let call = Box::new(received.parse().expect("it was parsed before"));
+        answers.push(engine.request(|ticket| Input::ListWorkspaces { ticket, account: caller.account, call }));
+    }
+    let mut rows = Vec::new();
+    for answer in answers {
+        match wait(answer).await {
+            Ok((Reply::Workspaces(part), _)) => rows.extend(part),
+            Ok((Reply::Answer(_) | Reply::History { .. } | Reply::Barrier { .. }, _)) => {
+                unreachable!("a list of Workspaces has its own reply")
+            }
+            Err(answer) => return answer,
+        }
+    }
+    api::workspace_page(call, rows)
+}
+
+async fn has_single_tasking(app: &App, caller: Caller) -> bool {
+    let mut answers = Vec::with_capacity(app.engines.len());
+    for engine in app.engines.iter() {
+        let (answer, receiver) = oneshot::channel();
+        engine.send(Work::HasSingleTasking { account: caller.account, answer });
+        answers.push(receiver);
+    }
+    for answer in answers {
+        if answer.await == Ok(true) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Waits for an engine thread; refusals are answers already.
+async fn wait(asked: Result<oneshot::Receiver<Answered>, EngineFull>) -> Result<(Reply, Position), Answer> {
+    let Ok(receiver) = asked else { return Err(ApiError::too_many_requests().answer()) };
+    match tokio::time::timeout(limits::ANSWER_TIMEOUT, receiver).await {
+        Ok(Ok(Ok(released))) => Ok(released),
+        Ok(Ok(Err(_))) | Err(_) => Err(ApiError::unavailable().answer()),
+        // The engine thread broke an assertion over this very request.
+        Ok(Err(_)) => Err(ApiError::internal().answer()),
+    }
+}
+
+async fn reply(app: &App, asked: Result<oneshot::Receiver<Answered>, EngineFull>) -> Answer {
+    let (reply, position) = match wait(asked).await {
+        Ok(released) => released,
+        Err(answer) => return answer,
+    };
+    match reply {
+        Reply::Answer(answer) => answer,
+        Reply::History { request, cursor } => {
+            let mut projected = app.projected.clone();
+            let seen = projected.wait_for(|projected| position <= *projected);
+            if !matches!(tokio::time::timeout(limits::ANSWER_TIMEOUT, seen).await, Ok(Ok(_))) {
+                return ApiError::unavailable().answer();
+            }
+            let storage = Arc::clone(&app.storage);
+            let read = tokio::task::spawn_blocking(move || {
+                let events = storage.with(|store| history::read(store, &request, cursor));
+                events.map(|events| events.map(|events| finish_history(&request, &events)))
+            });
+            match read.await.expect("reading the history does not panic") {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => {
+                    tracing::error!(error = chain(&error), "failed to read the event history");
+                    ApiError::internal().answer()
+                }
+                Err(_closed) => ApiError::unavailable().answer(),
+            }
+        }
+        Reply::Workspaces(_) | Reply::Barrier { .. } => unreachable!("a call is answered or asks the history"),
+    }
+}

@@ -1,0 +1,103 @@
+//! Rate limits, where the operator has set them. Reference: rest-contract, sections 1.5 and 10.4.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use pointsman_api::{Answer, ApiError, Call, Header};
+use pointsman_engine::{Account, Sid};
+
+use crate::{clock, limits};
+
+/// The rate of each resource key, and a bucket for each key and Workspace in use.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    per_second: BTreeMap<String, u32>,
+    buckets: Mutex<BTreeMap<(String, [u8; 16]), Bucket>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// Thousandths of requests that may come at once.
+    left: u64,
+    at: Instant,
+}
+
+impl Rates {
+    pub(crate) fn new(per_second: BTreeMap<String, u32>) -> Rates {
+        Rates { per_second, buckets: Mutex::default() }
+    }
+
+    /// Counts a call. Gives the headers that tell of the limit, or the refusal.
+    pub(crate) fn take(&self, call: &Call, account: Sid<Account>) -> Result<Vec<Header>, Answer> {
+        if self.per_second.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = call.rate_key();
+        let Some(&rate) = self.per_second.get(&key) else { return Ok(Vec::new()) };
+        let place = call.workspace().map_or(account.bytes(), Sid::bytes);
+        let left = self.take_at((key.clone(), place), rate, clock::instant());
+        let headers = |left: u64| {
+            vec![
+                Header::new("X-Rate-Limit-Limit", rate.to_string()),
+                Header::new("X-Rate-Limit-Remaining", left.to_string()),
+                Header::new("X-Rate-Limit-Config", key.as_str()),
+            ]
+        };
+        match left {
+            Some(left) => Ok(headers(left)),
+            None => {
+                let mut refused = ApiError::too_many_requests().answer();
+                refused.headers.extend(headers(0));
+                Err(refused)
+            }
+        }
+    }
+
+    /// What is left after this call; `None` when nothing was.
+    fn take_at(&self, place: (String, [u8; 16]), rate: u32, now: Instant) -> Option<u64> {
+        let full = u64::from(rate) * 1_000;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if limits::RATE_COUNTERS_MAX <= buckets.len() && !buckets.contains_key(&place) {
+            // A bucket that was left alone for a second is full again, and as good as none.
+            buckets.retain(|_, bucket| now.duration_since(bucket.at).as_secs() < 1);
+        }
+        let bucket = buckets.entry(place).or_insert(Bucket { left: full, at: now });
+        let since_ms = now.duration_since(bucket.at).as_millis().min(1_000) as u64;
+        if 0 < since_ms {
+            bucket.left = (bucket.left + since_ms * u64::from(rate)).min(full);
+            bucket.at = now;
+        }
+        bucket.left = bucket.left.checked_sub(1_000)?;
+        Some(bucket.left / 1_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_second_holds_as_many_requests_as_the_rate_says() {
+        let rates = Rates::new(BTreeMap::new());
+        let start = clock::instant();
+        let take =
+            |after_ms| rates.take_at(("Task-Create".to_owned(), [1; 16]), 3, start + Duration::from_millis(after_ms));
+        assert_eq!([take(0), take(0), take(0), take(0)], [Some(2), Some(1), Some(0), None]);
+        assert_eq!(take(333), None);
+        assert_eq!(take(334), Some(0));
+        assert_eq!(take(5_000), Some(2));
+    }
+
+    #[test]
+    fn workspaces_and_keys_are_counted_apart() {
+        let rates = Rates::new(BTreeMap::new());
+        let now = clock::instant();
+        for (key, workspace) in [("A", 1), ("A", 2), ("B", 1)] {
+            assert_eq!(rates.take_at((key.to_owned(), [workspace; 16]), 1, now), Some(0));
+            assert_eq!(rates.take_at((key.to_owned(), [workspace; 16]), 1, now), None);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The maintenance thread: snapshots while the server runs, trimming of the journal, retention of the history.
+//!
+//! A snapshot is made from what is stored, not from the running state, so that no engine thread pauses for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use pointsman_engine::{DurationMs, Limits, Timestamp};
+use pointsman_record as record;
+use pointsman_store::{SequenceNumber, Snapshot, Store, StreamId};
+
+use crate::clock::Clock;
+use crate::limits;
+use crate::logging::chain;
+use crate::recovery;
+use crate::storage::Storage;
+
+/// What the maintenance thread needs.
+pub(crate) struct Maintenance {
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) snapshot_records: u64,
+    pub(crate) retention_days: u32,
+    /// The number of the last record in the newest snapshot of each stream.
+    pub(crate) snapshots: BTreeMap<StreamId, SequenceNumber>,
+    /// Disconnects when the server stops.
+    pub(crate) stopping: Receiver<()>,
+}
+
+impl Maintenance {
+    /// Runs until the server stops.
+    pub(crate) fn run(mut self) {
+        let mut retained_day = None;
+        while self.pause(limits::MAINTENANCE_INTERVAL) {
+            let day = self.clock.now().0.div_euclid(86_400_000);
+            if retained_day != Some(day) {
+                self.retain();
+                retained_day = Some(day);
+            }
+            self.snapshot_streams();
+        }
+    }
+
+    /// Returns whether to go on.
+    fn pause(&self, duration: Duration) -> bool {
+        matches!(self.stopping.recv_timeout(duration), Err(RecvTimeoutError::Timeout))
+    }
+
+    fn retain(&self) {
+        let kept = DurationMs::from_seconds(self.retention_days.saturating_mul(86_400));
+        let before = Timestamp(self.clock.now().0 - kept.0);
+        match self.storage.with(|store| store.retain(before.0)) {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(days)) => tracing::info!(days, "dropped days of the event history that are too old"),
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to drop old days of the event history"),
+        }
+    }
+
+    fn snapshot_streams(&mut self) {
+        let Ok(Ok(streams)) = self.storage.with(Store::streams) else { return };
+        let is_due = |snapshots: &BTreeMap<StreamId, SequenceNumber>, (stream, last): &(StreamId, SequenceNumber)| {
+            let held = snapshots.get(stream).copied().unwrap_or_default();
+            *stream != StreamId::ACCOUNTS && self.snapshot_records <= last.0 - held.0
+        };
+        let due: Vec<_> = streams.into_iter().filter(|row| is_due(&self.snapshots, row)).collect();
+        if due.is_empty() {
+            return;
+        }
+        for (stream, last) in due {
+            match self.storage.with(|store| snapshot(store, stream, self.limits)) {
+                Ok(Ok(saved)) => {
+                    self.snapshots.insert(stream, saved.unwrap_or(last));
+                }
+                Ok(Err(problem)) => tracing::warn!(%stream, error = problem, "failed to make a snapshot"),
+                Err(_closed) => return,
+            }
+        }
+        match self.storage.with(Store::trim) {
+            Ok(Ok(_)) | Err(_) => {}
+            Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to trim the journal"),
+        }
+    }
+}
+
+/// Folds what is stored of a stream into a new snapshot. Returns its last record; `None` when it is deleted.
+fn snapshot(store: &dyn Store, stream: StreamId, limits: Limits) -> Result<Option<SequenceNumber>, String> {
+    // Taken before the records are read: none of the stream at or before it is missing then.
+    let position = store.last_position();
+    let shard = recovery::restore_one(store, stream, limits).map_err(|error| chain(&error))?;
+    let Some(shard) = shard else { return Ok(None) };
+    let Some((_, sequence, snapshot)) = shard.snapshots().next() else { return Ok(None) };
+    let sequence = SequenceNumber(sequence);
+    let mut chunks = record::snapshot::encode(&snapshot);
+    store.save_snapshot(Snapshot { stream, sequence, position }, &mut chunks).map_err(|error| chain(&error))?;
+    Ok(Some(sequence))
+}

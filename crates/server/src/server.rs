@@ -1,0 +1,462 @@
+//! A running server: everything is started here, in order, and stopped in the opposite one.
+//!
+//! ```text
+//! connections ──► engine threads ──► commit thread ──► projector thread
+//!      ▲                ▲                  │
+//!      └──── answers ───┼──────────────────┤
+//!                       └── delivery task ◄┘          maintenance thread beside them
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread::JoinHandle;
+
+use pointsman_api::{CorsOrigins, Settings};
+use pointsman_dispatcher::{Batch, Deliveries, DeliverySettings, Shard};
+use pointsman_engine::accounts::AccountEvent;
+use pointsman_store::{
+    MemoryStore, OpenError, Options, Position, ReadError, SnapshotList, SqliteStore, Store, StreamId, WriteError,
+};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc, watch};
+
+use crate::accounts::{self, AccountsError, AccountsKeeper, random};
+use crate::callback_client::{CallbackClient, CallbackClientError};
+use crate::clock::{self, Clock};
+use crate::clock_control::ClockControl;
+use crate::commit::{CommitRequest, Committer, Done};
+use crate::configuration::{ClockMode, Configuration};
+use crate::deliveries::{DeliveryMessage, DeliveryTask};
+use crate::engines::{self, EngineHandle, EngineHandles, EngineThread, Work};
+use crate::health::Health;
+use crate::http::{App, Rates, base_url::BaseUrl};
+use crate::limits;
+use crate::listener::{self, Purpose};
+use crate::logging::chain;
+use crate::maintenance::Maintenance;
+use crate::metrics::Metrics;
+use crate::networks::NetworkRules;
+use crate::projector::{Projection, Projector};
+use crate::recovery::{self, RecoveryError};
+use crate::storage::{Opener, Storage};
+
+/// A server that answers.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    made_account: Option<MadeAccount>,
+    health: Arc<Health>,
+    broken: Arc<AtomicBool>,
+    stopping: watch::Sender<bool>,
+    listeners: Vec<tokio::task::JoinHandle<()>>,
+    deliveries: (mpsc::Sender<DeliveryMessage>, tokio::task::JoinHandle<()>),
+    engines: (EngineHandles, Vec<JoinHandle<()>>),
+    commits: crossbeam_channel::Sender<CommitRequest>,
+    /// Commit, projector and maintenance threads, in the order in which they end.
+    threads: Vec<JoinHandle<()>>,
+    maintenance: crossbeam_channel::Sender<()>,
+    storage: Arc<Storage>,
+}
+
+/// The account that the first start has made up; its token is shown once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MadeAccount {
+    pub sid: String,
+    pub auth_token: String,
+}
+
+impl std::fmt::Debug for MadeAccount {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let MadeAccount { sid, auth_token: _ } = self;
+        formatter.debug_struct("MadeAccount").field("sid", sid).finish_non_exhaustive()
+    }
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot open the store")]
+    Open(#[from] OpenError),
+    #[error("cannot begin to write")]
+    Begin(#[from] WriteError),
+    #[error("cannot read the store")]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    #[error(transparent)]
+    Callbacks(#[from] CallbackClientError),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    #[error("the store failed while overdue timers fired")]
+    Overdue,
+}
+
+/// The store that a configuration names.
+pub fn opener(configuration: &Configuration) -> Opener {
+    if configuration.in_memory {
+        let store = MemoryStore::new();
+        Box::new(move || Ok(Box::new(store.clone())))
+    } else {
+        let directory = configuration.data_dir.clone();
+        Box::new(move || Ok(Box::new(SqliteStore::open(&directory, &Options::default())?)))
+    }
+}
+
+impl Server {
+    /// Starts a server on the store that its configuration names, and returns when it is ready.
+    pub async fn start(configuration: Configuration) -> Result<Server, StartError> {
+        let open = opener(&configuration);
+        Server::start_on(configuration, open).await
+    }
+
+    /// Starts a server on a given store.
+    pub async fn start_on(configuration: Configuration, open: Opener) -> Result<Server, StartError> {
+        // The address first: when it is taken, nothing has been touched.
+        let listener = listen(configuration.listen).await?;
+        let metrics_listener = match configuration.metrics.listen.filter(|_| configuration.metrics.enabled) {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let rules = NetworkRules::new(&configuration, address);
+        let client = CallbackClient::new(&configuration.callbacks, rules)?;
+
+        let storage = Arc::new(Storage::open(open)?);
+        let opened = tokio::task::block_in_place(|| open_state(&storage, &configuration))?;
+        let clock = Arc::new(Clock::start(configuration.clock, engines::newest_instant(&opened.shards)));
+        let parts = Parts { configuration, listener, metrics_listener, address, client, storage, clock };
+        parts.start(opened).await
+    }
+
+    /// Where it listens, with the port that was picked.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The account that was made up, to be told once.
+    pub fn made_account(&self) -> Option<&MadeAccount> {
+        self.made_account.as_ref()
+    }
+
+    /// Whether an engine thread keeps breaking assertions, so that only a restart may help.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Stops: no new requests, what was accepted is finished and committed, workspaces get a snapshot.
+    pub async fn stop(self) {
+        self.health.set_stopping();
+        self.stopping.send_replace(true);
+        for listener in self.listeners {
+            log_panic(listener.await.is_ok(), "listener");
+        }
+        let (deliveries, delivery_task) = self.deliveries;
+        // When the task has ended already there is nobody to tell.
+        let _ = deliveries.send(DeliveryMessage::Stop).await;
+        log_panic(delivery_task.await.is_ok(), "delivery task");
+        drop(self.maintenance);
+        let (engines, engine_threads) = self.engines;
+        let ended = tokio::task::spawn_blocking(move || {
+            for engine in engines.iter() {
+                engine.send(Work::Stop);
+            }
+            for thread in engine_threads {
+                log_panic(thread.join().is_ok(), "engine thread");
+            }
+            let last =
+                CommitRequest { generation: None, batch: Batch::default(), responders: Vec::new(), done: Done::Last };
+            // When the commit thread has ended already there is nobody to tell.
+            let _ = self.commits.send(last);
+            for thread in self.threads {
+                log_panic(thread.join().is_ok(), "thread");
+            }
+            self.storage.close();
+        });
+        log_panic(ended.await.is_ok(), "stop");
+    }
+}
+
+fn log_panic(ended_well: bool, what: &'static str) {
+    if !ended_well {
+        tracing::error!(what, "broke an assertion");
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// What was read from the store.
+struct Opened {
+    epoch: pointsman_store::Epoch,
+    accounts: AccountsKeeper,
+    made_account: Option<MadeAccount>,
+    snapshots: SnapshotList,
+    shards: Vec<Shard>,
+    deleted: Vec<StreamId>,
+    position: Position,
+    history_position: Position,
+}
+
+fn open_state(storage: &Storage, configuration: &Configuration) -> Result<Opened, StartError> {
+    storage
+        .with(|store| {
+            let epoch = store.begin_epoch()?;
+            let (accounts, made_account) = open_accounts(store, epoch, configuration)?;
+            let snapshots = store.snapshots()?;
+            for damage in &snapshots.damaged {
+                tracing::error!(error = chain(damage), "a snapshot is damaged; an older one is used");
+            }
+            let threads = configuration.threads.map_or_else(default_threads, |threads| threads as usize);
+            let (shards, deleted) = restore_shards(store, &snapshots, configuration, threads)?;
+            let (position, history_position) = (store.last_position(), store.history_position());
+            let workspaces: usize = shards.iter().map(|shard| shard.workspaces().count()).sum();
+            tracing::info!(workspaces, threads, position = position.0, "recovered");
+            Ok(Opened { epoch, accounts, made_account, snapshots, shards, deleted, position, history_position })
+        })
+        .expect("the store has just been opened")
+}
+
+fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(limits::ENGINE_THREADS_DEFAULT_MAX)
+}
+
+fn open_accounts(
+    store: &(dyn Store + 'static),
+    epoch: pointsman_store::Epoch,
+    configuration: &Configuration,
+) -> Result<(AccountsKeeper, Option<MadeAccount>), AccountsError> {
+    let (mut accounts, mut sequence) = accounts::load(store)?;
+    let mut made = None;
+    let at = clock::real_time();
+    if let Some((event, is_made_up)) = accounts::first_account(&accounts, &configuration.account, at) {
+        sequence += 1;
+        accounts::append(store, epoch, sequence, at, &event)?;
+        accounts.evolve(&event);
+        if let AccountEvent::AccountStored { sid, auth_token, .. } = &event
+            && is_made_up
+        {
+            made = Some(MadeAccount { sid: sid.to_string(), auth_token: auth_token.to_string() });
+        }
+    }
+    Ok((AccountsKeeper::new(accounts, sequence), made))
+}
+
+/// Restores the shards side by side.
+fn restore_shards(
+    store: &dyn Store,
+    snapshots: &SnapshotList,
+    configuration: &Configuration,
+    count: usize,
+) -> Result<(Vec<Shard>, Vec<StreamId>), RecoveryError> {
+    let restored: Vec<Result<(Shard, Vec<StreamId>), RecoveryError>> = std::thread::scope(|scope| {
+        let restore = |index| {
+            move || {
+                let mut shard = Shard::new(configuration.limits);
+                let deleted = recovery::restore(&mut shard, store, snapshots, (index, count))?;
+                Ok((shard, deleted))
+            }
+        };
+        let threads: Vec<_> = (0..count).map(|index| scope.spawn(restore(index))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("recovery does not panic")).collect()
+    });
+    let mut shards = Vec::with_capacity(count);
+    let mut deleted = Vec::new();
+    for part in restored {
+        let (shard, streams) = part?;
+        shards.push(shard);
+        deleted.extend(streams);
+    }
+    Ok((shards, deleted))
+}
+
+/// What the threads and tasks are made of.
+struct Parts {
+    configuration: Configuration,
+    listener: TcpListener,
+    metrics_listener: Option<TcpListener>,
+    address: SocketAddr,
+    client: CallbackClient,
+    storage: Arc<Storage>,
+    clock: Arc<Clock>,
+}
+
+impl Parts {
+    async fn start(self, opened: Opened) -> Result<Server, StartError> {
+        let Parts { configuration, listener, metrics_listener, address, client, storage, clock } = self;
+        let Opened { epoch, accounts, made_account, snapshots, shards, deleted, position, history_position } = opened;
+        let count = shards.len();
+        let health = Arc::new(Health::new());
+        let metrics = Arc::new(Metrics::new());
+        let accounts = Arc::new(accounts);
+        let broken = Arc::new(AtomicBool::new(false));
+        let generation = Arc::new(AtomicU64::new(0));
+        let committed = Arc::new(AtomicU64::new(position.0));
+        let (commits, commit_requests) = crossbeam_channel::bounded(limits::BATCHES_WAITING_MAX);
+        let (projections, projection_receiver) = crossbeam_channel::bounded(limits::PROJECTIONS_WAITING_MAX);
+        let (projected_sender, projected) = watch::channel(history_position);
+        let (delivery_sender, delivery_messages) = mpsc::channel(limits::DELIVERY_MESSAGES_MAX);
+        let overflown = Arc::new(AtomicBool::new(false));
+        let workspace_number = 1 + shards
+            .iter()
+            .flat_map(Shard::workspaces)
+            .map(|state| state.workspace().number)
+            .max()
+            .unwrap_or_default();
+
+        let (handles, inboxes): (Vec<_>, Vec<_>) = (0..count).map(|_| EngineHandle::new()).unzip();
+        let engines: EngineHandles = handles.into();
+        let mut engine_threads = Vec::with_capacity(count);
+        for ((index, shard), inbox) in shards.into_iter().enumerate().zip(inboxes) {
+            let thread = EngineThread {
+                index,
+                count,
+                shard,
+                limits: configuration.limits,
+                inbox,
+                handle: engines[index].clone(),
+                commits: commits.clone(),
+                clock: Arc::clone(&clock),
+                storage: Arc::clone(&storage),
+                generation: 0,
+                committed_position: Arc::clone(&committed),
+                broken: Arc::clone(&broken),
+            };
+            engine_threads.push(thread.spawn().map_err(StartError::Thread)?);
+        }
+        // Streams that a crash has left over go once their events are in the history.
+        projections
+            .send(Projection { last: Position::ZERO, records: Vec::new(), deleted })
+            .expect("the projector's line has just been made");
+        let committer = Committer {
+            storage: Arc::clone(&storage),
+            epoch,
+            generation,
+            requests: commit_requests,
+            projections,
+            deliveries: delivery_sender.clone(),
+            deliveries_overflown: Arc::clone(&overflown),
+            engines: Arc::clone(&engines),
+            health: Arc::clone(&health),
+            metrics: Arc::clone(&metrics),
+            committed: Arc::clone(&committed),
+        };
+        let projector = Projector {
+            storage: Arc::clone(&storage),
+            projections: projection_receiver,
+            position: projected_sender,
+            metrics: Arc::clone(&metrics),
+        };
+        let (maintenance_sender, maintenance_receiver) = crossbeam_channel::bounded(0);
+        let maintenance = Maintenance {
+            storage: Arc::clone(&storage),
+            clock: Arc::clone(&clock),
+            limits: configuration.limits,
+            snapshot_records: configuration.snapshot_records.into(),
+            retention_days: configuration.events_retention_days,
+            snapshots: snapshots
+                .newest
+                .iter()
+                .map(|snapshot| (snapshot.stream, snapshot.sequence))
+                .collect::<BTreeMap<_, _>>(),
+            stopping: maintenance_receiver,
+        };
+        let threads = vec![
+            spawn("commit", move || committer.run())?,
+            spawn("projector", move || projector.run())?,
+            spawn("maintenance", move || maintenance.run())?,
+        ];
+        let delivery_task = DeliveryTask {
+            deliveries: Deliveries::new(DeliverySettings { user_agent: configuration.callbacks.user_agent.clone() }),
+            messages: delivery_messages,
+            overflown,
+            client,
+            accounts: Arc::clone(&accounts),
+            clock: Arc::clone(&clock),
+            storage: Arc::clone(&storage),
+            engines: Arc::clone(&engines),
+            commits: commits.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let clock_control = ClockControl {
+            clock: Arc::clone(&clock),
+            engines: Arc::clone(&engines),
+            deliveries: delivery_sender.clone(),
+            projected: projected.clone(),
+            moving: Mutex::new(()),
+        };
+        clock_control.start().await.map_err(|_| StartError::Overdue)?;
+
+        let app = Arc::new(App {
+            base_url: BaseUrl {
+                public_url: configuration.public_url.clone(),
+                trusted_proxies: configuration.trusted_proxies.clone(),
+                listener: address.to_string(),
+            },
+            cors: configuration.cors_origins.clone().map_or(CorsOrigins::All, CorsOrigins::Listed),
+            settings: Settings {
+                statistics_retention_days: configuration.statistics_retention_days,
+                events_retention_days: configuration.events_retention_days,
+            },
+            serves_metrics: configuration.metrics.enabled && metrics_listener.is_none(),
+            accounts,
+            engines: Arc::clone(&engines),
+            commits: commits.clone(),
+            storage: Arc::clone(&storage),
+            projected,
+            clock: Arc::clone(&clock),
+            clock_control,
+            health: Arc::clone(&health),
+            metrics,
+            rates: Rates::new(configuration.rates.clone()),
+            workspace_number: AtomicU64::new(workspace_number),
+            request_seed: random(),
+            requests: AtomicU64::new(0),
+        });
+        let (stopping, stop) = watch::channel(false);
+        let connections_max = configuration.connections_max as usize;
+        let mut listeners = vec![tokio::spawn(listener::serve(
+            listener,
+            Arc::clone(&app),
+            Purpose::Everything,
+            connections_max,
+            stop.clone(),
+        ))];
+        if let Some(listener) = metrics_listener {
+            let connections_max = limits::METRICS_CONNECTIONS_MAX;
+            listeners.push(tokio::spawn(listener::serve(listener, app, Purpose::MetricsOnly, connections_max, stop)));
+        }
+        if configuration.clock == ClockMode::Virtual {
+            tracing::info!("time moves only by POST /pointsman/v1/Clock");
+        }
+        Ok(Server {
+            address,
+            made_account,
+            health,
+            broken,
+            stopping,
+            listeners,
+            deliveries: (delivery_sender, tokio::spawn(delivery_task.run())),
+            engines: (engines, engine_threads),
+            commits,
+            threads,
+            maintenance: maintenance_sender,
+            storage,
+        })
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
