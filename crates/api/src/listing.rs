@@ -242,7 +242,7 @@ pub(crate) const fn by_instant(at: Timestamp) -> i64 {
 
 /// Whole-string equality without regard to case: the one rule for names in parameters (section 4.4).
 pub(crate) fn same_name(a: &str, b: &str) -> bool {
-    a == b || a.to_lowercase() == b.to_lowercase()
+    if a.is_ascii() && b.is_ascii() { a.eq_ignore_ascii_case(b) } else { a.to_lowercase() == b.to_lowercase() }
 }
 
 #[cfg(test)]

@@ -485,11 +485,13 @@ impl Scalar<'_> {
 /// Writes a SID without going through the formatting machinery: most of an answer's bytes are SIDs.
 pub(crate) fn write_sid(out: &mut String, prefix: &str, bytes: [u8; 16]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.push_str(prefix);
-    for byte in bytes {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
+    out.push_str(prefix);
+    out.push_str(std::str::from_utf8(&text).expect("hexadecimal digits are ASCII"));
 }
 
 impl<E: Entity> From<Sid<E>> for Scalar<'_> {

@@ -3,6 +3,7 @@
 mod accounts;
 mod conditions;
 mod golden;
+mod pages;
 mod properties;
 mod reference;
 mod statistics;
