@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A line of a scenario file, for messages and for rewriting.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    pub(crate) file: Rc<str>,
+    pub(crate) file: Arc<str>,
     /// Counted from 1.
     pub(crate) number: usize,
     pub(crate) text: String,
@@ -123,7 +123,7 @@ impl Library {
     }
 
     pub(crate) fn add(&mut self, file: &str, text: &str) -> Result<(), Fault> {
-        let file: Rc<str> = file.into();
+        let file: Arc<str> = file.into();
         for (index, text) in text.lines().enumerate() {
             let line = Line { file: file.clone(), number: index + 1, text: text.to_string() };
             let trimmed = text.trim();

@@ -7,15 +7,19 @@ mod command;
 mod language;
 mod names;
 mod report;
+mod restarted;
 mod runner;
 mod show;
 mod wrong;
 
 use std::env;
 use std::fmt::Write as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use crate::language::Library;
+use crate::language::{Fault, Library};
+use crate::runner::Outcome;
 
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
@@ -27,10 +31,10 @@ fn the_engine_does_what_the_scenarios_say() {
     let library = Library::open(&folder()).unwrap_or_else(|fault| panic!("{}", fault.0));
     let only = env::var("SCENARIO").ok();
     let update = env::var("UPDATE_EXPECT").is_ok();
-    let (mut count, mut failed, mut report, mut rewrites) = (0, 0, String::new(), Vec::new());
-    for name in library.scenarios().filter(|name| only.as_deref().is_none_or(|only| only == *name)) {
-        count += 1;
-        let outcome = library.plan(name).and_then(|plan| runner::run(&plan, update));
+    let names: Vec<_> = library.scenarios().filter(|name| only.as_deref().is_none_or(|only| only == *name)).collect();
+    let count = names.len();
+    let (mut failed, mut report, mut rewrites) = (0, String::new(), Vec::new());
+    for outcome in run_all(&library, &names, update) {
         match outcome {
             Err(fault) => {
                 failed += 1;
@@ -51,4 +55,16 @@ fn the_engine_does_what_the_scenarios_say() {
         return;
     }
     assert!(failed == 0, "{failed} of {count} scenarios went differently\n\n{report}");
+}
+
+/// Runs scenarios on all processors; the outcomes are in the order of the names.
+fn run_all(library: &Library, names: &[&str], update: bool) -> Vec<Result<Outcome, Fault>> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let run = |name: &&str| library.plan(name).and_then(|plan| runner::run(&plan, update));
+    let portions = names.chunks(names.len().div_ceil(processors).max(1));
+    thread::scope(|scope| {
+        let running: Vec<_> =
+            portions.map(|portion| scope.spawn(move || portion.iter().map(run).collect::<Vec<_>>())).collect();
+        running.into_iter().flat_map(|thread| thread.join().expect("panics are caught")).collect()
+    })
 }

@@ -1,7 +1,7 @@
 //! Runs a scenario on the engine and compares what happens with what it says.
 //!
 //! Beside the engine run two shadows that must agree with it after every turn: a state that only folds the events,
-//! and an engine that is restored from a snapshot before each turn. So every scenario is a test of replay and of
+//! and an engine that is [restarted](crate::restarted) before each turn. So every scenario is a test of replay and of
 //! restart, too.
 
 use std::collections::BTreeSet;
@@ -14,6 +14,7 @@ use crate::command::{self, Request};
 use crate::language::{Check, CheckKind, Fault, Line, Plan, Step, When, pair, seconds, split_word, words};
 use crate::names::Names;
 use crate::report::{Difference, Rewrite};
+use crate::restarted::Restarted;
 use crate::show;
 
 /// Monday 2026-02-02, 00:00 UTC: the week that scenarios play in.
@@ -94,7 +95,7 @@ struct Running {
     engine: Engine,
     turns: u32,
     folded: State,
-    restarted: Option<Engine>,
+    restarted: Option<Restarted>,
     events: Vec<Event>,
     published: u64,
     event_sids: BTreeSet<String>,
@@ -136,10 +137,9 @@ impl World {
             run.restarted = None;
             run.follow(&record, names);
         }
-        let restart = || Engine::restore(State::from_snapshot(run.engine.state().snapshot()), Limits::default());
-        let mut twin = run.is_thorough().then(restart);
+        let mut other = run.is_thorough().then(|| Restarted::new(run.engine.state()));
         let mut turn = run.engine.begin(at);
-        let mut other = twin.as_mut().map(|twin| twin.begin(at));
+        let mut asked = None;
         let request = command::parse(step, names, zero, Some(turn.state()));
         match request.map_err(|what| Fault::at(&step.line, what))? {
             Request::Wait => {}
@@ -149,11 +149,8 @@ impl World {
                 if if_match.is_some_and(|version| version_of(turn.engine(), step, names) != Some(version)) {
                     happened.refusal = Some("412".to_string());
                 } else {
-                    let other_reply = other.as_mut().map(|other| other.apply(command.clone()));
-                    let reply = turn.apply(command);
-                    if let Some(other_reply) = other_reply {
-                        assert_eq!(other_reply, reply, "a restarted engine answers alike");
-                    }
+                    let reply = turn.apply(command.clone());
+                    asked = Some((command, reply.clone()));
                     match reply {
                         Ok(reply) => {
                             if let Some(sid) = show::replied(turn.engine(), reply) {
@@ -169,10 +166,12 @@ impl World {
             }
         }
         let record = turn.finish();
-        if let Some(other) = other {
-            assert_eq!(other.finish(), record, "a restarted engine makes the same events");
+        if let Some(other) = &mut other {
+            let (command, reply) = asked.unzip();
+            assert_eq!(other.run(at, command), reply, "a restarted engine answers alike");
+            other.compare(&record);
         }
-        run.restarted = twin;
+        run.restarted = other;
         run.follow(&record, names);
         happened.record = record;
         Ok(happened)
