@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use pointsman_expression::Attributes;
 
 use super::reservation::OfferEnd;
-use super::task::{TARGET_SLA, TARGET_UNAVAILABLE, cancel_direct};
+use super::task::{TARGET_SLA, cancel_direct};
 use super::{check_limit, check_name, named_activity};
 use crate::command::{Reply, UpdateWorker};
 use crate::event::Event;
@@ -87,8 +87,11 @@ pub(super) fn update(turn: &mut Turn<'_>, update: UpdateWorker) -> Result<Reply,
     if moved {
         turn.publish_activity_change(id, left);
     }
+    for end in &ends {
+        end.publish_reservation(turn);
+    }
     for end in ends {
-        end.publish(turn, None);
+        end.publish_consequences(turn);
     }
     Ok(Reply::Worker(id))
 }
@@ -127,9 +130,7 @@ pub(super) fn delete(turn: &mut Turn<'_>, id: Id<Worker>) -> Result<Reply, Rejec
         end.publish_consequences(turn);
     }
     for task in stranded {
-        let offered = turn.state().the_task(task).assignments > 0;
-        let reason = if offered { TARGET_UNAVAILABLE } else { TARGET_SLA };
-        cancel_direct(turn, task, reason, !offered);
+        cancel_direct(turn, task, TARGET_SLA, true);
     }
     Ok(Reply::Deleted)
 }
