@@ -54,7 +54,9 @@ pub fn load(store: &(dyn Store + 'static)) -> Result<(Accounts, u64), AccountsEr
             let sequence = stored.sequence;
             let events =
                 record::decode(&stored.payload).map_err(|source| AccountsError::Decode { sequence, source })?;
-            events.iter().for_each(|event| accounts.evolve(event));
+            for event in &events {
+                accounts.evolve(event);
+            }
             after = sequence;
         }
     }

@@ -196,7 +196,7 @@ fn failure(error: &reqwest::Error) -> AttemptResult {
         cause = inner.source();
     }
     // reqwest repeats the URL, which may hold what is nobody's business.
-    let reason = error.source().map_or_else(|| "the request failed".to_owned(), |source| chain(source));
+    let reason = error.source().map_or_else(|| "the request failed".to_owned(), chain);
     if error.is_connect() {
         AttemptResult::ConnectFailed { reason }
     } else if error.is_timeout() {

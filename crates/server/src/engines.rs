@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use pointsman_dispatcher::{Batch, Input, Shard, Ticket};
@@ -131,7 +131,9 @@ struct Running {
     /// Batches sent, and how many of them are committed.
     sent: u64,
     committed: Arc<AtomicU64>,
-    next_tick_check: std::time::Instant,
+    /// The next timer, as of the last wait.
+    deadline: Option<Timestamp>,
+    next_tick: Instant,
     panics: u32,
 }
 
@@ -143,7 +145,8 @@ impl Running {
             responders: Vec::new(),
             sent: 0,
             committed: Arc::default(),
-            next_tick_check: clock::instant(),
+            deadline: None,
+            next_tick: clock::instant(),
             panics: 0,
         }
     }
@@ -151,26 +154,16 @@ impl Running {
     fn run(mut self) {
         while let Some(first) = self.wait() {
             let mut next = first;
-            for _ in 0..limits::INPUTS_PER_BATCH_MAX {
-                let Some(work) = next else { break };
-                match work {
-                    Work::Stop => {
-                        self.send();
-                        return self.save_snapshots();
-                    }
-                    work => self.carry_out(work),
+            let mut taken = 0;
+            while let Some(work) = next {
+                if matches!(work, Work::Stop) {
+                    self.send();
+                    return self.save_snapshots();
                 }
-                next = self.thread.inbox.try_recv().ok();
-            }
-            // What was taken beyond the bound must not be lost.
-            if let Some(work) = next {
-                match work {
-                    Work::Stop => {
-                        self.send();
-                        return self.save_snapshots();
-                    }
-                    work => self.carry_out(work),
-                }
+                self.carry_out(work);
+                taken += 1;
+                let is_full = limits::INPUTS_PER_BATCH_MAX <= taken;
+                next = if is_full { None } else { self.thread.inbox.try_recv().ok() };
             }
             self.tick_when_due();
             self.send();
@@ -183,13 +176,13 @@ impl Running {
         if let Ok(work) = self.thread.inbox.try_recv() {
             return Some(Some(work));
         }
-        let deadline = match self.thread.clock.mode() {
+        self.deadline = match self.thread.clock.mode() {
+            // Who moves the clock sends the ticks.
             ClockMode::Virtual => None,
             ClockMode::System => self.thread.shard.next_deadline(),
         };
-        let Some(deadline) = deadline else { return self.thread.inbox.recv().ok().map(Some) };
+        let Some(deadline) = self.deadline else { return self.thread.inbox.recv().ok().map(Some) };
         let wait_ms = (deadline.0 - self.thread.clock.now().0).max(0) as u64;
-        self.next_tick_check = clock::instant();
         match self.thread.inbox.recv_timeout(Duration::from_millis(wait_ms)) {
             Ok(work) => Some(Some(work)),
             Err(RecvTimeoutError::Timeout) => Some(None),
@@ -197,10 +190,14 @@ impl Running {
         }
     }
 
-    /// Under constant load nobody waits for timers, so they are looked for now and then.
+    /// Fires timers when the next one was reached; under constant load, when nobody waits, now and then.
     fn tick_when_due(&mut self) {
-        if self.thread.clock.mode() == ClockMode::System && self.next_tick_check <= clock::instant() {
-            self.next_tick_check = clock::instant() + limits::TICK_INTERVAL;
+        if self.thread.clock.mode() == ClockMode::Virtual {
+            return;
+        }
+        let is_reached = self.deadline.is_some_and(|deadline| deadline <= self.thread.clock.now());
+        if is_reached || self.next_tick <= clock::instant() {
+            self.next_tick = clock::instant() + limits::TICK_INTERVAL;
             self.input(Input::Tick, None);
         }
     }
@@ -223,7 +220,7 @@ impl Running {
                 // Nothing that was sent before counts any more.
                 self.committed.store(self.sent, Ordering::Release);
             }
-            Work::Stop => unreachable!("the caller ends the thread"),
+            Work::Stop => unreachable!("it ends the thread before it gets here"),
         }
     }
 
@@ -327,7 +324,7 @@ impl Running {
         let saved = self.thread.storage.with(|store| {
             for (sid, sequence, snapshot) in shard.snapshots() {
                 let about = Snapshot { stream: StreamId(sid.bytes()), sequence: SequenceNumber(sequence), position };
-                let mut chunks = record::snapshot::encode(&snapshot).into_iter();
+                let mut chunks = record::snapshot::encode(&snapshot);
                 if let Err(error) = store.save_snapshot(about, &mut chunks) {
                     tracing::warn!(workspace_sid = %sid, error = chain(&error), "failed to save a snapshot");
                 }

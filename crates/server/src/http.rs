@@ -12,8 +12,8 @@ mod rates;
 mod route;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
 use crossbeam_channel::Sender;
@@ -152,14 +152,19 @@ async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Option<Bytes> 
     }
     let read = async {
         let mut all = BytesMut::new();
+        let mut received = 0;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.ok()?.into_data() else { continue };
-            if api::limits::BODY_BYTES_MAX < all.len() + data.len() {
-                // Whoever parses it sees that it is too large; the rest is of no interest.
+            received += data.len();
+            if received <= api::limits::BODY_BYTES_MAX {
+                all.extend_from_slice(&data);
+            } else if received <= limits::BODY_BYTES_DISCARDED_MAX {
+                // Whoever parses it sees that it is too large. The rest is read all the same: most clients look for an
+                // answer only after they have sent everything.
                 all.resize(api::limits::BODY_BYTES_MAX + 1, 0);
+            } else {
                 break;
             }
-            all.extend_from_slice(&data);
         }
         Some(all.freeze())
     };
@@ -215,6 +220,10 @@ async fn answer_own(app: &App, received: &Received<'_>, own: route::Own) -> Answ
         route::Own::Readiness => readiness(app),
         route::Own::Metrics if app.serves_metrics => metrics(app, received.headers),
         route::Own::Metrics => ApiError::not_found(received.path).answer(),
+        route::Own::OpenApi => {
+            static DOCUMENT: LazyLock<String> = LazyLock::new(api::openapi::document);
+            Answer::json(200, DOCUMENT.clone())
+        }
         route::Own::Clock => clock_calls::answer(app, received).await,
     }
 }
@@ -267,15 +276,19 @@ async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Ca
         return ApiError::unavailable().answer();
     }
     call.settings = app.settings;
-    let limit = match app.rates.take(&call, caller.account) {
-        Ok(limit) => limit,
-        Err(refused) => return refused,
-    };
+    let rate = app.rates.take(&call, caller.account);
+    if let Some(rate) = rate.as_ref().filter(|rate| rate.remaining.is_none()) {
+        let mut refused = ApiError::too_many_requests().answer();
+        rate.add_headers(&mut refused);
+        return refused;
+    }
     let mut answer = match call.scope {
         CallScope::Workspace(workspace) => in_workspace(app, caller, call, workspace).await,
         CallScope::Account(kind) => beside_workspaces(app, received, caller, call, kind).await,
     };
-    answer.headers.extend(limit);
+    if let Some(rate) = rate {
+        rate.add_headers(&mut answer);
+    }
     answer
 }
 

@@ -69,3 +69,5 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 /// Connections open at the same time to a listener for metrics alone.
 pub const METRICS_CONNECTIONS_MAX: usize = 64;
+/// Bytes of a body that is too large which are read and thrown away before the connection is closed.
+pub const BODY_BYTES_DISCARDED_MAX: usize = 64 << 20;

@@ -97,6 +97,8 @@ async fn connection(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
+        // As the hosted service spells them, for clients that compare names as they are.
+        .title_case_headers(true)
         .header_read_timeout(limits::HEAD_TIMEOUT)
         .max_headers(limits::REQUEST_HEADERS_MAX)
         .max_buf_size(limits::REQUEST_HEAD_BYTES_MAX);

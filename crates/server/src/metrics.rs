@@ -1,5 +1,6 @@
 //! Figures about the server itself. Reference: statistics, section 14.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use pointsman_api::event_fields;
@@ -167,7 +168,8 @@ fn older_text(open_metrics: &str) -> String {
                     "info" => ("_info", "gauge"),
                     kind => ("", kind),
                 };
-                out.push_str(&format!("# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}\n"));
+                writeln!(out, "# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}")
+                    .expect("a String takes all text");
             }
             (Some("#"), Some("UNIT" | "EOF"), _, _) => {}
             _ => {

@@ -119,8 +119,7 @@ impl Projector {
 
     /// Reads from the journal what is not in the history yet.
     fn catch_up(&self) -> Result<(), String> {
-        let caught_up = self.storage.with(|store| self.read_on(store)).map_err(|error| chain(&error))?;
-        caught_up
+        self.storage.with(|store| self.read_on(store)).map_err(|error| chain(&error))?
     }
 
     fn read_on(&self, store: &dyn Store) -> Result<(), String> {

@@ -76,7 +76,9 @@ impl Stop {
 /// A broken assertion goes to the log, on one line, with its place.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let text = panic.payload().downcast_ref::<&str>().copied();
+        let message =
+            text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(message, place, "assertion failed: this is a bug of pointsman");
     }));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use pointsman_api::{Answer, ApiError, Call, Header};
+use pointsman_api::{Answer, Call, add_rate_headers};
 use pointsman_engine::{Account, Sid};
 
 use crate::{clock, limits};
@@ -14,6 +14,22 @@ use crate::{clock, limits};
 pub(crate) struct Rates {
     per_second: BTreeMap<String, u32>,
     buckets: Mutex<BTreeMap<(String, [u8; 16]), Bucket>>,
+}
+
+/// A limit that applies to a call.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    key: String,
+    /// Per second.
+    allowed: u32,
+    /// After this call; `None` when it is one too many.
+    pub(crate) remaining: Option<u32>,
+}
+
+impl Rate {
+    pub(crate) fn add_headers(&self, answer: &mut Answer) {
+        add_rate_headers(answer, self.allowed, self.remaining.unwrap_or_default(), &self.key);
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -28,34 +44,19 @@ impl Rates {
         Rates { per_second, buckets: Mutex::default() }
     }
 
-    /// Counts a call. Gives the headers that tell of the limit, or the refusal.
-    pub(crate) fn take(&self, call: &Call, account: Sid<Account>) -> Result<Vec<Header>, Answer> {
+    /// Counts a call. `None` when no limit applies to it.
+    pub(crate) fn take(&self, call: &Call, account: Sid<Account>) -> Option<Rate> {
         if self.per_second.is_empty() {
-            return Ok(Vec::new());
+            return None;
         }
         let key = call.rate_key();
-        let Some(&rate) = self.per_second.get(&key) else { return Ok(Vec::new()) };
+        let allowed = *self.per_second.get(&key)?;
         let place = call.workspace().map_or(account.bytes(), Sid::bytes);
-        let left = self.take_at((key.clone(), place), rate, clock::instant());
-        let headers = |left: u64| {
-            vec![
-                Header::new("X-Rate-Limit-Limit", rate.to_string()),
-                Header::new("X-Rate-Limit-Remaining", left.to_string()),
-                Header::new("X-Rate-Limit-Config", key.as_str()),
-            ]
-        };
-        match left {
-            Some(left) => Ok(headers(left)),
-            None => {
-                let mut refused = ApiError::too_many_requests().answer();
-                refused.headers.extend(headers(0));
-                Err(refused)
-            }
-        }
+        let remaining = self.take_at((key.clone(), place), allowed, clock::instant());
+        Some(Rate { key, allowed, remaining })
     }
-
     /// What is left after this call; `None` when nothing was.
-    fn take_at(&self, place: (String, [u8; 16]), rate: u32, now: Instant) -> Option<u64> {
+    fn take_at(&self, place: (String, [u8; 16]), rate: u32, now: Instant) -> Option<u32> {
         let full = u64::from(rate) * 1_000;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if limits::RATE_COUNTERS_MAX <= buckets.len() && !buckets.contains_key(&place) {
@@ -69,7 +70,7 @@ impl Rates {
             bucket.at = now;
         }
         bucket.left = bucket.left.checked_sub(1_000)?;
-        Some(bucket.left / 1_000)
+        Some((bucket.left / 1_000) as u32)
     }
 }
 

@@ -9,6 +9,7 @@ pub(super) enum Own {
     Health,
     Readiness,
     Metrics,
+    OpenApi,
     Clock,
 }
 
@@ -16,6 +17,7 @@ const ALL: &[(&str, Own, &[&str])] = &[
     ("/healthz", Own::Health, &["GET", "HEAD"]),
     ("/readyz", Own::Readiness, &["GET", "HEAD"]),
     ("/metrics", Own::Metrics, &["GET", "HEAD"]),
+    ("/openapi.json", Own::OpenApi, &["GET", "HEAD"]),
     ("/pointsman/v1/Clock", Own::Clock, &["GET", "HEAD", "POST"]),
 ];
 

@@ -1,0 +1,8 @@
+//! A server in this process, on a free port, with a store in memory and real HTTP.
+
+mod callbacks;
+mod clock;
+mod commits;
+mod requests;
+mod restarts;
+mod support;
