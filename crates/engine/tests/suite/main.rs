@@ -12,6 +12,7 @@ mod runner;
 mod show;
 mod wrong;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt::Write as _;
 use std::num::NonZero;
@@ -55,6 +56,15 @@ fn the_engine_does_what_the_scenarios_say() {
         return;
     }
     assert!(failed == 0, "{failed} of {count} scenarios went differently\n\n{report}");
+}
+
+#[test]
+fn the_catalogue_of_the_reference_is_complete() {
+    let library = Library::open(&folder()).unwrap_or_else(|fault| panic!("{}", fault.0));
+    let names: BTreeSet<_> = library.scenarios().collect();
+    let missing: Vec<_> =
+        (1..=85).map(|number| format!("S{number:02}")).filter(|s| !names.contains(s.as_str())).collect();
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 /// Runs scenarios on all processors; the outcomes are in the order of the names.

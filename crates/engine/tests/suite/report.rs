@@ -93,7 +93,8 @@ pub(crate) fn rewrite(rewrites: &[Rewrite]) {
     }
 }
 
-fn rewritten(old: &str, rewrites: &[&Rewrite]) -> String {
+/// The text of a file with the given steps changed.
+pub(crate) fn rewritten(old: &str, rewrites: &[&Rewrite]) -> String {
     let mut new = String::new();
     for (index, line) in old.lines().enumerate() {
         let number = index + 1;

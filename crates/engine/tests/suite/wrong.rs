@@ -1,6 +1,7 @@
 //! The runner itself: what is wrong in a scenario must be reported.
 
 use crate::language::Library;
+use crate::report;
 use crate::runner;
 
 const SMALL: &str = "
@@ -13,7 +14,7 @@ fixture small
 ";
 
 /// The report on a scenario that uses the small fixture.
-fn report(lines: &str) -> String {
+fn report_on(lines: &str) -> String {
     let mut library = Library::default();
     library.add("wrong", &format!("{SMALL}\nscenario W1 wrong\n  uses small\n{lines}")).unwrap();
     let outcome = library.plan("W1").and_then(|plan| runner::run(&plan, false));
@@ -36,7 +37,7 @@ const CREATION: &str = "
 
 #[test]
 fn a_right_scenario_is_not_reported() {
-    assert_eq!(report(CREATION), "");
+    assert_eq!(report_on(CREATION), "");
 }
 
 #[test]
@@ -57,7 +58,7 @@ fn every_kind_of_wrong_line_is_reported() {
         ("create task T1", "create nonsense T1"),
     ] {
         assert!(CREATION.contains(right), "{right}");
-        assert!(!report(&CREATION.replacen(right, wrong, 1)).is_empty(), "{wrong}");
+        assert!(!report_on(&CREATION.replacen(right, wrong, 1)).is_empty(), "{wrong}");
     }
 }
 
@@ -68,13 +69,13 @@ fn the_order_of_events_matters() {
         .replace("workflow.entered", "task.created")
         .replace("X T1", "workflow.entered T1 WF")
         .replace("task.created T1 WF", "task.created T1");
-    let report = report(&swapped);
+    let report = report_on(&swapped);
     assert!(report.contains("expect"), "{report}");
 }
 
 #[test]
 fn a_report_shows_where_what_and_what_instead() {
-    let report = report(&CREATION.replace("entered T1 Q", "entered T1 QX"));
+    let report = report_on(&CREATION.replace("entered T1 Q", "entered T1 QX"));
     assert!(report.starts_with("wrong:12: W1\n    at 0  create task T1\n"), "{report}");
     assert!(report.contains("! task-queue.entered T1 QX"), "{report}");
     assert!(report.contains("| task-queue.entered T1 Q\n"), "{report}");
@@ -83,11 +84,27 @@ fn a_report_shows_where_what_and_what_instead() {
 #[test]
 fn an_event_at_another_instant_is_reported() {
     let late = format!("{CREATION}  at 200 tick\n    expect reservation.timeout R(T1,Ann)\n");
-    assert!(report(&late).contains("reservation.timeout R(T1,Ann) @ 120"), "{}", report(&late));
+    assert!(report_on(&late).contains("reservation.timeout R(T1,Ann) @ 120"), "{}", report_on(&late));
 }
 
 #[test]
 fn a_set_up_that_is_refused_is_reported() {
-    assert!(report("  given complete T1\n").contains("nothing is named T1"));
-    assert!(report(&format!("{CREATION}  given complete T1\n")).contains("set-up was refused"));
+    assert!(report_on("  given complete T1\n").contains("nothing is named T1"));
+    assert!(report_on(&format!("{CREATION}  given complete T1\n")).contains("set-up was refused"));
+}
+
+#[test]
+fn expectations_are_rewritten_to_what_happened() {
+    let right = format!("{SMALL}\nscenario W1 wrong\n  uses small\n{CREATION}");
+    let wrong = right
+        .replace("    expect workflow.entered T1 WF\n", "")
+        .replace("entered T1 Q\n", "entered T1 QX\n    expect task.updated T1\n    refused 400\n")
+        .replace("status=reserved", "status=pending")
+        .replace("reserved version=1", "pending version=7");
+    assert_ne!(wrong, right);
+    let mut library = Library::default();
+    library.add("wrong", &wrong).unwrap();
+    let outcome = library.plan("W1").and_then(|plan| runner::run(&plan, true)).unwrap();
+    let rewrites: Vec<_> = outcome.rewrites.iter().collect();
+    assert_eq!(report::rewritten(&wrong, &rewrites), right);
 }
