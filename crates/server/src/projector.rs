@@ -103,12 +103,17 @@ impl Projector {
             }
             up_to = projection.last;
         }
-        let written = self.storage.with(|store| store.project(up_to, &rows));
+        let written = self.storage.with(|store| {
+            // A store that was opened again may have less of the history than before.
+            let is_continued = store.history_position() == *self.position.borrow();
+            if is_continued { store.project(up_to, &rows).map(|()| true) } else { Ok(false) }
+        });
         match written {
-            Ok(Ok(())) => {
+            Ok(Ok(true)) => {
                 self.position.send_replace(up_to);
                 true
             }
+            Ok(Ok(false)) => false,
             Ok(Err(error)) => {
                 tracing::warn!(error = chain(&error), "failed to write the event history");
                 false

@@ -125,7 +125,7 @@ impl World {
 
     /// The types of the events of a Workspace, oldest first.
     pub(crate) async fn events(&self, workspace: &str) -> Vec<String> {
-        let page = self.get(&format!("{workspace}/Events?PageSize=1000")).await.expect(200).json();
+        let page = self.get(&format!("{workspace}/Events?PageSize=1000&Minutes=20000")).await.expect(200).json();
         let events = page["events"].as_array().unwrap().iter().rev();
         events.map(|event| event["event_type"].as_str().unwrap().to_owned()).collect()
     }
