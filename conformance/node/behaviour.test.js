@@ -74,32 +74,32 @@ describe("refusals are the library's RestException", () => {
     await refused(context.workflows.create({ friendlyName: "W", configuration: "{}" }), 400, 20001, /^Invalid Workflow configuration/);
     await refused(context.tasks.create({ taskChannel: "fax" }), 400, 20001, `TaskChannel 'fax' does not exist in workspace ${sid}`);
     await refused(context.tasks.create({ virtualStartTime: new Date(Date.now() + 3_600_000) }), 400, 20001, "VirtualStartTime cannot be in the future");
-    await refused(queue.remove(), 400, 20001, /^Cannot delete task queue/);
+    await refused(context.taskQueues(queue.sid).remove(), 400, 20001, /^Cannot delete task queue/);
   }));
 
   test("of wrong states", inWorld(async (world) => {
     const worker = await world.worker("Ada");
     const task = await world.task();
     const name = `in workspace ${world.sid} for account ${ACCOUNT_SID}`;
-    await refused(task.update({ assignmentStatus: "completed" }), 400, 20001, `Cannot complete task ${task.sid} ${name} because it is not currently assigned.`);
+    await refused(world.taskOf(task).update({ assignmentStatus: "completed" }), 400, 20001, `Cannot complete task ${task.sid} ${name} because it is not currently assigned.`);
     const offer = await world.offer(task);
-    await offer.update({ reservationStatus: "accepted" });
-    await refused(offer.update({ reservationStatus: "accepted" }), 400, 20001,
+    await world.reservationOf(offer).update({ reservationStatus: "accepted" });
+    await refused(world.reservationOf(offer).update({ reservationStatus: "accepted" }), 400, 20001,
       `Reservation ${offer.sid} is already in state [accepted] and cannot be updated to [accepted]`);
-    await refused(task.update({ assignmentStatus: "canceled" }), 400, 20001, `Cannot cancel task ${task.sid} ${name} because it is not pending or reserved.`);
-    await refused(worker.remove(), 400, 20001, /^Cannot delete worker/);
-    await refused(worker.update({ rejectPendingReservations: true }), 400, 20001,
+    await refused(world.taskOf(task).update({ assignmentStatus: "canceled" }), 400, 20001, `Cannot cancel task ${task.sid} ${name} because it is not pending or reserved.`);
+    await refused(world.workerOf(worker).remove(), 400, 20001, /^Cannot delete worker/);
+    await refused(world.workerOf(worker).update({ rejectPendingReservations: true }), 400, 20001,
       "Unable to reject pending reservations when updating to an Available activity state.");
   }));
 
   test("of a rescinded reservation, which is gone", inWorld(async (world) => {
     await world.worker("Ada");
     await world.worker("Bob");
-    await world.queue.update({ maxReservedWorkers: 2 });
+    await world.context.taskQueues(world.queue.sid).update({ maxReservedWorkers: 2 });
     const task = await world.task();
     const [first, second] = await world.context.tasks(task.sid).reservations.list();
-    await first.update({ reservationStatus: "accepted" });
-    await refused(second.update({ reservationStatus: "accepted" }), 410, 20410,
+    await world.reservationOf(first).update({ reservationStatus: "accepted" });
+    await refused(world.reservationOf(second).update({ reservationStatus: "accepted" }), 410, 20410,
       `Reservation ${second.sid} is already in state [rescinded] and cannot be updated to [accepted]`);
   }));
 
@@ -117,7 +117,7 @@ describe("life of a task", () => {
     assert.equal((await tasks.fetch()).assignmentStatus, "reserved");
     const offer = await world.offer(task);
     assert.deepEqual([offer.workerSid, offer.workerName], [worker.sid, "Ada"]);
-    assert.equal((await offer.update({ reservationStatus: "accepted" })).reservationStatus, "accepted");
+    assert.equal((await world.reservationOf(offer).update({ reservationStatus: "accepted" })).reservationStatus, "accepted");
     assert.equal((await tasks.fetch()).assignmentStatus, "assigned");
     assert.equal((await tasks.update({ assignmentStatus: "wrapping" })).assignmentStatus, "wrapping");
     const done = await tasks.update({ assignmentStatus: "completed", reason: "solved" });
@@ -136,7 +136,7 @@ describe("life of a task", () => {
     await world.worker("Bob");
     const task = await world.task();
     assert.equal((await world.offer(task)).workerName, "Ada");
-    await (await world.offer(task)).update({ reservationStatus: "rejected", workerActivitySid: world.activities.Offline });
+    await world.reservationOf(await world.offer(task)).update({ reservationStatus: "rejected", workerActivitySid: world.activities.Offline });
     assert.equal((await world.offer(task)).workerName, "Bob");
   }));
 
@@ -145,7 +145,7 @@ describe("life of a task", () => {
     await world.context.workers(worker.sid).workerChannels("chat").update({ capacity: 3 });
     const tasks = [];
     for (let count = 0; count < 3; count += 1) tasks.push(await world.task({}, { taskChannel: "chat" }));
-    const moved = await worker.update({ activitySid: world.activities.Offline, rejectPendingReservations: true });
+    const moved = await world.workerOf(worker).update({ activitySid: world.activities.Offline, rejectPendingReservations: true });
     assert.deepEqual([moved.activityName, moved.available], ["Offline", false]);
     for (const task of tasks) {
       const reservations = await world.context.tasks(task.sid).reservations.list();

@@ -83,7 +83,7 @@ describe("resources", () => {
     assert.deepEqual([updated.configuredCapacity, updated.available], [5, false]);
     assert.equal((await workerChannels(updated.sid).fetch()).configuredCapacity, 5);
     await refused(workerChannels("chat").update({ capacity: 51 }), 400, 20001);
-    await worker.remove();
+    await world.workerOf(worker).remove();
   });
 
   test("task channels", async () => {
@@ -188,7 +188,7 @@ describe("resources", () => {
       assert.equal(bulk.taskQueueResponseCount, 1);
       assert.equal(bulk.taskQueueData[0].task_queue_sid, queue.sid);
     }
-    await worker.remove();
+    await world.workerOf(worker).remove();
   });
 
   test("keys", async () => {

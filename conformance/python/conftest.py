@@ -11,7 +11,9 @@ from support.world import Office, World
 
 def pytest_configure(config):
     if not config.option.collectonly and not binary().is_file():
-        pytest.exit(f"{binary()} does not exist: build it (cargo build --release) or set POINTSMAN_BINARY", returncode=2)
+        pytest.exit(
+            f"{binary()} does not exist: build it (cargo build --release) or set POINTSMAN_BINARY", returncode=2
+        )
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,14 @@ def virtual_server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("virtual") / "data", "--clock", "virtual").start()
     yield server
     assert server.stop() == 0, server.log()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server of the test's own, which the test may stop, kill and start again; none survives the test."""
+    server = Server(tmp_path / "data").start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture

@@ -105,7 +105,16 @@ def test_a_callback_says_what_the_events_resource_says(subscribed):
         assert (callback["ResourceType"], callback["ResourceSid"]) == (event.resource_type, event.resource_sid)
         assert int(callback["TimestampMs"]) == event.event_date_ms
         assert int(callback["Timestamp"]) == event.event_date_ms // 1000
-        only_in_callback = {"Sid", "EventType", "AccountSid", "EventDescription", "ResourceType", "ResourceSid", "Timestamp", "TimestampMs"}
+        only_in_callback = {
+            "Sid",
+            "EventType",
+            "AccountSid",
+            "EventDescription",
+            "ResourceType",
+            "ResourceSid",
+            "Timestamp",
+            "TimestampMs",
+        }
         data = {snake(name): value for name, value in callback.parameters.items() if name not in only_in_callback}
         assert data == event.event_data
 
@@ -192,7 +201,9 @@ def test_retries_on_5xx_when_the_url_asks_for_them_keep_the_token(subscribed):
         return (next(refusals, 204), JSON, "")
 
     subscribed.receiver.answers["/retried"] = answer
-    subscribed.context.update(event_callback_url=f"{subscribed.receiver.url}/retried#rc=3&rp=5xx", events_filter="task.created")
+    subscribed.context.update(
+        event_callback_url=f"{subscribed.receiver.url}/retried#rc=3&rp=5xx", events_filter="task.created"
+    )
     subscribed.create("support")
     subscribed.clock.quiet()
     attempts = [c for c in subscribed.receiver.callbacks("/retried") if c["EventType"] == "task.created"]
@@ -264,7 +275,10 @@ def test_the_instruction_reject_with_an_activity(office, receiver):
     assigned_by(office, receiver, primary=answer)
     task = office.create("support")
     office.clock.quiet()
-    assert [(r.worker_name, r.reservation_status) for r in office.reservations(task)] == [("Ann", "rejected"), ("Bob", "accepted")]
+    assert [(r.worker_name, r.reservation_status) for r in office.reservations(task)] == [
+        ("Ann", "rejected"),
+        ("Bob", "accepted"),
+    ]
     assert office.context.workers(office.ann.sid).fetch().activity_name == "Break"
 
 
@@ -324,7 +338,11 @@ def test_s80_failed_callbacks_hold_the_task_off_for_longer_and_longer(office, re
         office.at(at - 0.001)
         assert office.happened() == []
         office.at(at)
-        assert office.happened() == [f"reservation.created {worker}", f"reservation.canceled {worker}", "workflow.target-matched"]
+        assert office.happened() == [
+            f"reservation.created {worker}",
+            f"reservation.canceled {worker}",
+            "workflow.target-matched",
+        ]
     healthy.append(True)
     office.at(15)
     assert office.happened() == ["reservation.created Ann", "reservation.accepted Ann"]

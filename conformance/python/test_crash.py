@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import pytest
 import requests
 from support.client import connect
-from support.server import Server
 from support.world import World, version_of
 from twilio.base.exceptions import TwilioRestException
 
@@ -46,7 +45,12 @@ class Flight:
     status: str = ""
 
 
-STATUSES = {"open": {"pending", "reserved"}, "assigned": {"assigned"}, "completed": {"completed"}, "canceled": {"canceled"}}
+STATUSES = {
+    "open": {"pending", "reserved"},
+    "assigned": {"assigned"},
+    "completed": {"completed"},
+    "canceled": {"canceled"},
+}
 FINAL = ("completed", "canceled", "deleted")
 
 
@@ -77,7 +81,7 @@ class Clerk:
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             if not killed.is_set():
                 self.failure = error
-        except BaseException as error:  # noqa: BLE001 - handed to the test, which raises it
+        except BaseException as error:
             self.failure = error
 
     def of_status(self, status: str) -> list[str]:
@@ -148,7 +152,9 @@ class Clerk:
             if known.status != "deleted" and not (known.status in FINAL and now - known.since > FINISHED_SECONDS_MAX)
         }
         missing = expected - set(found)
-        assert not missing, f"{len(missing)} acknowledged tasks are gone: {[(sid, self.tasks[sid]) for sid in list(missing)[:3]]}"
+        assert not missing, (
+            f"{len(missing)} acknowledged tasks are gone: {[(sid, self.tasks[sid]) for sid in list(missing)[:3]]}"
+        )
         resurrected = set(found) - {sid for sid, known in self.tasks.items() if known.status != "deleted"}
         assert not resurrected, f"tasks that nobody made, or that were deleted: {resurrected}"
         for sid in expected:
@@ -214,10 +220,10 @@ class Clerk:
 
 
 @pytest.mark.slow
-def test_no_acknowledged_change_is_lost_by_kill_9(tmp_path):
+def test_no_acknowledged_change_is_lost_by_kill_9(own_server):
     print(f"seed {SEED}, {ROUNDS} rounds")
     rng = random.Random(SEED)
-    server = Server(tmp_path / "data").start()
+    server = own_server
     world = World(connect(server.url))
     clerks = [Clerk(world, number) for number in range(CLIENTS)]
     nobody = world.queue("Nobody", "1==2")
@@ -225,11 +231,14 @@ def test_no_acknowledged_change_is_lost_by_kill_9(tmp_path):
     for round_number in range(ROUNDS):
         client = connect(server.url)
         timed.append(
-            client.taskrouter.v1.workspaces(world.sid).tasks.create(routing_target=nobody.sid, timeout=TASK_LIFE_SECONDS).sid
+            client.taskrouter.v1.workspaces(world.sid)
+            .tasks.create(routing_target=nobody.sid, timeout=TASK_LIFE_SECONDS)
+            .sid
         )
         killed = threading.Event()
         threads = [
-            threading.Thread(target=clerk.work, args=(server.url, random.Random(rng.random()), killed)) for clerk in clerks
+            threading.Thread(target=clerk.work, args=(server.url, random.Random(rng.random()), killed))
+            for clerk in clerks
         ]
         for thread in threads:
             thread.start()
@@ -249,12 +258,16 @@ def test_no_acknowledged_change_is_lost_by_kill_9(tmp_path):
         for clerk in clerks:
             clerk.settle_worker(client)
             clerk.check(client, rng)
-        print(f"round {round_number}: killed after {delay:.3f} s, {sum(clerk.acknowledged for clerk in clerks)} acknowledged so far")
+        print(
+            f"round {round_number}: killed after {delay:.3f} s, {sum(clerk.acknowledged for clerk in clerks)} acknowledged so far"
+        )
 
     client = connect(server.url)
     workspace = client.taskrouter.v1.workspaces(world.sid)
     check_timers(workspace, timed)
-    created = {event.resource_sid for event in workspace.events.list(event_type="task.created", minutes=60, page_size=1000)}
+    created = {
+        event.resource_sid for event in workspace.events.list(event_type="task.created", minutes=60, page_size=1000)
+    }
     known = {sid for clerk in clerks for sid in clerk.tasks} | set(timed)
     assert known <= created, f"{len(known - created)} acknowledged tasks have no event"
     assert len(known) > ROUNDS, "there was hardly any load: the test proves nothing"
@@ -281,9 +294,9 @@ def fetched(workspace, sid: str):
         return None
 
 
-def test_a_reservation_timer_goes_on_over_a_kill(tmp_path):
+def test_a_reservation_timer_goes_on_over_a_kill(own_server):
     """The offer made before the kill times out after it, at the time that was set."""
-    server = Server(tmp_path / "data").start()
+    server = own_server
     world = World(connect(server.url))
     queue = world.queue("Q")
     world.workflow("W", {"default_filter": {"queue": queue.sid}}, task_reservation_timeout=3)
@@ -303,8 +316,8 @@ def test_a_reservation_timer_goes_on_over_a_kill(tmp_path):
     assert server.stop() == 0
 
 
-def test_deadlines_that_pass_while_the_server_is_down_fire_at_the_start(tmp_path):
-    server = Server(tmp_path / "data").start()
+def test_deadlines_that_pass_while_the_server_is_down_fire_at_the_start(own_server):
+    server = own_server
     world = World(connect(server.url))
     queue = world.queue("Q", "1==2")
     task = world.task({}, routing_target=queue.sid, timeout=1)

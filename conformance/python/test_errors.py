@@ -4,7 +4,7 @@ Rows about UpdateWorker, paging and Workflow configurations are in the files of 
 """
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.client import connect
@@ -48,7 +48,10 @@ def test_what_the_library_raises(shop):
     error = raised.value
     assert type(error) is TwilioRestException
     assert (error.status, error.code, error.method) == (404, 20404, "GET")
-    assert error.msg == f"Unable to fetch record: The requested resource /Workspaces/{shop.sid}/Workers/{unknown('WK')} was not found"
+    assert (
+        error.msg
+        == f"Unable to fetch record: The requested resource /Workspaces/{shop.sid}/Workers/{unknown('WK')} was not found"
+    )
     assert error.details is None
 
 
@@ -159,23 +162,29 @@ def test_a_number_out_of_range(shop, bad):
 def test_an_empty_number_is_absent_and_a_sign_and_blanks_are_read(shop, wire):
     path = f"/v1/Workspaces/{shop.sid}/TaskQueues"
     assert wire("POST", path, data={"FriendlyName": "A", "MaxReservedWorkers": ""}).json()["max_reserved_workers"] == 1
-    assert wire("POST", path, data={"FriendlyName": "B", "MaxReservedWorkers": " +7 "}).json()["max_reserved_workers"] == 7
+    assert (
+        wire("POST", path, data={"FriendlyName": "B", "MaxReservedWorkers": " +7 "}).json()["max_reserved_workers"] == 7
+    )
 
 
-@pytest.mark.parametrize("bad", ["yesterday", "2024-13-01", "2024-01-01T25:00:00Z", "20240101T000000Z", "2024-01-01t00:00:00z"])
+@pytest.mark.parametrize(
+    "bad", ["yesterday", "2024-13-01", "2024-01-01T25:00:00Z", "20240101T000000Z", "2024-01-01t00:00:00z"]
+)
 def test_a_date_that_is_none(shop, bad):
     with refused(400, 20001, f"Invalid value '{bad}' for StartDate: expected ISO 8601"):
         shop.context.events.list(start_date=bad)
 
 
-@pytest.mark.parametrize("good", ["2024-01-01", "2024-01-01T10:00:00", "2024-01-01T10:00:00.123456Z", "2024-01-01T10:00:00+02:00"])
+@pytest.mark.parametrize(
+    "good", ["2024-01-01", "2024-01-01T10:00:00", "2024-01-01T10:00:00.123456Z", "2024-01-01T10:00:00+02:00"]
+)
 def test_spellings_of_dates_that_are_accepted(shop, good):
     assert shop.context.events.list(start_date=good, limit=1) != []
 
 
 def test_a_virtual_start_time_ahead_of_now_or_before_1900(shop):
     with refused(400, 20001, "VirtualStartTime cannot be in the future"):
-        shop.context.tasks.create(virtual_start_time=datetime.now(timezone.utc) + timedelta(minutes=5))
+        shop.context.tasks.create(virtual_start_time=datetime.now(UTC) + timedelta(minutes=5))
     with refused(400, 20001, "VirtualStartTime cannot be before 1900"):
         shop.context.tasks.create(virtual_start_time="1850-01-01T00:00:00Z")
 
@@ -392,11 +401,17 @@ def test_changing_the_channel_of_a_final_task(shop, final):
 
 
 def test_deleting_the_default_or_timeout_activity(shop):
-    with refused(400, 20001, f"Cannot delete activity {shop.activities['Offline']} because it is the default activity of workspace {shop.sid}"):
+    with refused(
+        400,
+        20001,
+        f"Cannot delete activity {shop.activities['Offline']} because it is the default activity of workspace {shop.sid}",
+    ):
         shop.context.activities(shop.activities["Offline"]).delete()
     lunch = shop.activity("Lunch", available=False)
     shop.context.update(timeout_activity_sid=lunch.sid)
-    with refused(400, 20001, f"Cannot delete activity {lunch.sid} because it is the timeout activity of workspace {shop.sid}"):
+    with refused(
+        400, 20001, f"Cannot delete activity {lunch.sid} because it is the timeout activity of workspace {shop.sid}"
+    ):
         lunch.delete()
 
 
@@ -431,7 +446,9 @@ def test_deleting_a_channel_in_use(shop):
 
 
 def test_deleting_a_queue_that_a_workflow_names(shop):
-    with refused(400, 20001, f"Cannot delete task queue {shop.everything.sid} because workflow {shop.flow.sid} refers to it"):
+    with refused(
+        400, 20001, f"Cannot delete task queue {shop.everything.sid} because workflow {shop.flow.sid} refers to it"
+    ):
         shop.everything.delete()
 
 
@@ -481,7 +498,7 @@ def test_deleting_anything_twice(shop):
         shop.queue("Spare"),
         shop.workflow("Spare", {"default_filter": {"queue": shop.everything.sid}}),
         shop.worker("Spare", activity="Offline"),
-        shop.task({}),
+        shop.task({}, workflow_sid=shop.flow.sid),
     ]
     for thing in things:
         assert thing.delete() is True
@@ -554,7 +571,7 @@ def test_an_ordering_of_workers_or_queues_that_is_none(shop):
 
 
 def test_an_interval_of_events_that_is_none(shop):
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     with refused(400, 20001):
         shop.context.events.list(start_date=now, end_date=now - timedelta(minutes=1))
     for minutes in (0, -5, "soon"):

@@ -1,6 +1,6 @@
 """API keys through `client.new_keys` and `client.keys`. Reference: extensions, section 7."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from support.client import connect, last
@@ -23,7 +23,7 @@ def test_a_new_key_shows_its_secret_once(client, key):
     assert exchange.path == f"/2010-04-01/Accounts/{ACCOUNT_SID}/Keys.json"
     assert_shape(key, exchange.json, NEW_KEY)
     assert isinstance(key.date_created, datetime)
-    assert abs((datetime.now(timezone.utc) - key.date_created).total_seconds()) < 60
+    assert abs((datetime.now(UTC) - key.date_created).total_seconds()) < 60
     fetched = client.keys(key.sid).fetch()
     assert_shape(fetched, last(client).json, KEY)
     assert (fetched.sid, fetched.friendly_name) == (key.sid, "ci")
@@ -58,7 +58,17 @@ def test_keys_are_listed_and_page(client):
     assert len(listed) == len(set(listed))
     client.keys.page(page_size=5)
     body = last(client).json
-    assert set(body) >= {"keys", "page", "page_size", "start", "end", "uri", "first_page_uri", "next_page_uri", "previous_page_uri"}
+    assert set(body) >= {
+        "keys",
+        "page",
+        "page_size",
+        "start",
+        "end",
+        "uri",
+        "first_page_uri",
+        "next_page_uri",
+        "previous_page_uri",
+    }
     assert body["next_page_uri"].startswith(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Keys.json")
     assert "secret" not in body["keys"][0]
     for key in made:

@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-from support.server import Server
 from support.client import connect
 from support.world import World
 
@@ -83,9 +82,9 @@ def test_a_real_reservation_timeout_passes_in_real_time(shop):
     assert shop.context.workers(shop.ada.sid).fetch().activity_name == "Offline"
 
 
-def test_everything_is_there_after_a_stop_and_a_start(tmp_path):
+def test_everything_is_there_after_a_stop_and_a_start(own_server):
     """SIGTERM ends with code 0; a new process on the same directory shows the same world."""
-    server = Server(tmp_path / "data").start()
+    server = own_server
     world = World(connect(server.url))
     queue = world.queue("Q")
     world.workflow("W", {"default_filter": {"queue": queue.sid}})
@@ -100,7 +99,9 @@ def test_everything_is_there_after_a_stop_and_a_start(tmp_path):
             *context.workflows.list(), *context.task_channels.list(), context.tasks(task.sid).reservations(reservation.sid).fetch(),
             *context.workers(ada.sid).worker_channels.list(), *context.events.list(),
         ]  # fmt: skip
-        public = [{name: str(value) for name, value in vars(item).items() if not name.startswith("_")} for item in documents]
+        public = [
+            {name: str(value) for name, value in vars(item).items() if not name.startswith("_")} for item in documents
+        ]
         return json.loads(json.dumps(public).replace(client.http_client.base_url, ""))
 
     before = snapshot(world.client)

@@ -199,7 +199,9 @@ def test_the_table_has_every_operation_once():
     assert len(identifiers) == len(set(identifiers)) == 61
 
 
-@pytest.mark.parametrize("identifier, method, path, status, shape, call", OPERATIONS, ids=[row[0] for row in OPERATIONS])
+@pytest.mark.parametrize(
+    "identifier, method, path, status, shape, call", OPERATIONS, ids=[row[0] for row in OPERATIONS]
+)
 def test_operation(w, identifier, method, path, status, shape, call):
     result = call(w)
     exchange = last(w.client)
@@ -271,6 +273,6 @@ def test_every_link_of_every_resource_leads_somewhere(w):
 
 def test_the_urls_of_an_event_and_a_worker_channel_lead_somewhere(w):
     channel = w.context.workers(w.a_worker.sid).worker_channels("default").fetch()
-    created = [event for event in w.events(task_sid=w.a_task.sid) if event.event_type == "task.created"][0]
+    created = next(event for event in w.events(task_sid=w.a_task.sid) if event.event_type == "task.created")
     for url in (channel.url, created.url, created.resource_url, created.actor_url):
         assert w.client.request("GET", url).status_code == 200, url

@@ -18,7 +18,9 @@ def crowd(server):
     world.names = [f"n{index:03}" for index in range(COUNT)]
     queue = world.queue("q")
     flow = world.workflow("w", {"default_filter": {"queue": queue.sid}})
-    world.tasks = [world.task({"n": name}, workflow_sid=flow.sid, priority=index % 3).sid for index, name in enumerate(world.names)]
+    world.tasks = [
+        world.task({"n": name}, workflow_sid=flow.sid, priority=index % 3).sid for index, name in enumerate(world.names)
+    ]
     world.workers = [world.worker(name, activity="Offline").sid for name in world.names]
     yield world
     world.delete()
@@ -155,7 +157,9 @@ def test_a_page_size_that_is_no_size_is_refused(crowd, page_size):
         crowd.context.tasks.page(page_size=page_size)
 
 
-@pytest.mark.parametrize("token", ["nonsense", "PA", "PAWT123", "PX" + "WT" + "0" * 32, "PAWK" + "0" * 32, "PAWT" + "0" * 32 + ".!!!"])
+@pytest.mark.parametrize(
+    "token", ["nonsense", "PA", "PAWT123", "PX" + "WT" + "0" * 32, "PAWK" + "0" * 32, "PAWT" + "0" * 32 + ".!!!"]
+)
 def test_a_page_token_that_is_malformed_or_of_another_type_is_refused(crowd, token):
     with refused(400, 20001):
         crowd.context.tasks.page(page_token=token)

@@ -113,9 +113,15 @@ def test_figures_by_channel(day):
 
 def test_the_list_of_queue_statistics_filters_by_name_and_pages(day):
     everything = day.context.task_queues.statistics.list(page_size=1)
-    assert [entry.task_queue_sid for entry in everything] == [day.support_queue.sid, day.sales_queue.sid, day.all_queue.sid]
+    assert [entry.task_queue_sid for entry in everything] == [
+        day.support_queue.sid,
+        day.sales_queue.sid,
+        day.all_queue.sid,
+    ]
     assert everything[0].cumulative["tasks_entered"] == 2
-    assert [e.task_queue_sid for e in day.context.task_queues.statistics.list(friendly_name="qsal")] == [day.sales_queue.sid]
+    assert [e.task_queue_sid for e in day.context.task_queues.statistics.list(friendly_name="qsal")] == [
+        day.sales_queue.sid
+    ]
     assert day.context.task_queues.statistics.list(friendly_name="nothing") == []
 
 

@@ -1,7 +1,7 @@
 """Tasks, Reservations and Events as resources. Reference: REST contract, sections 6.9 to 6.11."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.client import last
@@ -77,7 +77,9 @@ def test_parameters_out_of_range_are_refused(shop, parameters):
     assert shop.context.tasks.list() == []
 
 
-@pytest.mark.parametrize("parameters", [{"timeout": 1}, {"timeout": 1_209_600}, {"priority": 0}, {"priority": 2_147_483_647}])
+@pytest.mark.parametrize(
+    "parameters", [{"timeout": 1}, {"timeout": 1_209_600}, {"priority": 0}, {"priority": 2_147_483_647}]
+)
 def test_parameters_at_their_limits_are_taken(shop, parameters):
     task = create(shop, **parameters)
     for name, value in parameters.items():
@@ -85,7 +87,7 @@ def test_parameters_at_their_limits_are_taken(shop, parameters):
 
 
 def test_the_virtual_start_time_may_not_be_ahead_nor_before_1900(shop):
-    now = datetime.now(timezone.utc).replace(microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0)
     past = now - timedelta(hours=3)
     assert create(shop, virtual_start_time=past).virtual_start_time == past
     with refused(400, 20001, "VirtualStartTime cannot be in the future"):
@@ -221,7 +223,11 @@ def test_a_reservation_has_two_addresses_and_shows_the_one_used(shop):
     assert f"/Tasks/{task.sid}/Reservations/{offer.sid}" in by_task.url
     assert f"/Workers/{shop.ada.sid}/Reservations/{offer.sid}" in by_worker.url
     for reservation in (by_task, by_worker):
-        assert (reservation.task_sid, reservation.worker_sid, reservation.worker_name) == (task.sid, shop.ada.sid, "Ada")
+        assert (reservation.task_sid, reservation.worker_sid, reservation.worker_name) == (
+            task.sid,
+            shop.ada.sid,
+            "Ada",
+        )
     with refused(404, 20404):
         shop.context.workers(shop.bob.sid).reservations(offer.sid).fetch()
 
@@ -272,7 +278,7 @@ def test_an_event_tells_what_happened(shop):
     assert event.actor_type == "workspace"
     assert event.actor_sid == shop.sid
     assert event.description == f"Reservation {offer.sid} created"
-    assert event.event_date == datetime.fromtimestamp(event.event_date_ms // 1000, timezone.utc)
+    assert event.event_date == datetime.fromtimestamp(event.event_date_ms // 1000, UTC)
     data = event.event_data
     assert data["task_sid"] == task.sid
     assert data["task_attributes"] == task.attributes
@@ -329,7 +335,9 @@ def test_attributes_in_an_event_are_those_of_its_moment(shop):
     shop.move(shop.ada, "Offline")
     task = create(shop, {"n": 1})
     shop.context.tasks(task.sid).update(attributes='{"n":2}')
-    kinds = {event.event_type: json.loads(event.event_data["task_attributes"]) for event in shop.events(task_sid=task.sid)}
+    kinds = {
+        event.event_type: json.loads(event.event_data["task_attributes"]) for event in shop.events(task_sid=task.sid)
+    }
     assert kinds["task.created"] == {"n": 1}
     assert kinds["task.updated"] == {"n": 2}
 

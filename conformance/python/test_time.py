@@ -109,7 +109,9 @@ def test_s08_canceling_a_reserved_task(office):
     office.at(5)
     office.context.tasks(task.sid).update(assignment_status="canceled", reason="gone")
     assert office.happened() == ["task.canceled", "reservation.canceled Ann", "task.updated"]
-    with refused(400, 20001, f"Reservation {offer.sid} is already in state [canceled] and cannot be updated to [accepted]"):
+    with refused(
+        400, 20001, f"Reservation {offer.sid} is already in state [canceled] and cannot be updated to [accepted]"
+    ):
         offer.update(reservation_status="accepted")
     assert office.offered_to(office.create("support")) == "Bob", "Ann was reserved most recently, yet she is free"
 
@@ -243,7 +245,12 @@ def test_s24_a_worker_already_unavailable_stays_where_it_is(office):
     office.move(office.ann, "Break")
     office.happened()
     office.at(120)
-    assert office.happened() == ["reservation.timeout Ann", "task-queue.timeout QSup", "workflow.timeout", "task.canceled"]
+    assert office.happened() == [
+        "reservation.timeout Ann",
+        "task-queue.timeout QSup",
+        "workflow.timeout",
+        "task.canceled",
+    ]
 
 
 # Order of Tasks
@@ -408,7 +415,9 @@ def test_s35_channel_optimized_routing_prefers_the_idle_one_on_the_channel(offic
     assert office.offered_to(office.create("x", task_channel="chat")) == expected
 
 
-@pytest.mark.parametrize("order_by, expected", [("worker.lvl DESC", ["Bob", "Ann", "Cid"]), ("worker.lvl", ["Ann", "Bob", "Cid"])])
+@pytest.mark.parametrize(
+    "order_by, expected", [("worker.lvl DESC", ["Bob", "Ann", "Cid"]), ("worker.lvl", ["Ann", "Bob", "Cid"])]
+)
 def test_s37_order_by_sorts_and_those_without_the_attribute_come_last(office, order_by, expected):
     office.route(default={"queue": "all", "order_by": order_by})
     assert [office.offered_to(office.create("x")) for _ in range(3)] == expected
@@ -533,7 +542,9 @@ def test_s51_the_first_acceptance_rescinds_the_others(office):
     office.at(3)
     of_bob.update(reservation_status="accepted")
     assert office.happened() == ["reservation.accepted Bob", "reservation.rescinded Ann"]
-    with refused(410, 20410, f"Reservation {of_ann.sid} is already in state [rescinded] and cannot be updated to [accepted]"):
+    with refused(
+        410, 20410, f"Reservation {of_ann.sid} is already in state [rescinded] and cannot be updated to [accepted]"
+    ):
         of_ann.update(reservation_status="accepted")
 
 
@@ -562,7 +573,12 @@ def test_s56_a_step_is_skipped_when_nobody_fits(office):
 
 
 def test_s57_workers_available_looks_at_activities_only(office):
-    office.route(first_steps=[{"queue": "support", "skip_if": "workers.available == 0", "timeout": 30}, {"queue": "all", "timeout": 60}])
+    office.route(
+        first_steps=[
+            {"queue": "support", "skip_if": "workers.available == 0", "timeout": 30},
+            {"queue": "all", "timeout": 60},
+        ]
+    )
     for task in (office.create("support"), office.create("support")):
         office.accept(task)
     waiting = office.create("support")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.client import connect, last
-from support.errors import refused
+from support.errors import assert_delete, refused
 from support.server import ACCOUNT_SID
 from support.world import version_of
 from twilio.base.exceptions import TwilioRestException
@@ -56,7 +56,11 @@ def test_all_fields_in_one_request_are_one_change(desk):
     changed = reply.data
     assert changed.friendly_name == "Ada L."
     assert changed.attributes == '{"skills":["billing","fr"]}'
-    assert (changed.activity_sid, changed.activity_name, changed.available) == (desk.activities["Lunch"], "Lunch", False)
+    assert (changed.activity_sid, changed.activity_name, changed.available) == (
+        desk.activities["Lunch"],
+        "Lunch",
+        False,
+    )
     assert changed.links["activity"].endswith("/Activities/" + desk.activities["Lunch"])
     assert worker(desk).fetch().friendly_name == "Ada L."
 
@@ -288,7 +292,9 @@ def test_events_come_in_the_documented_order(desk):
     worker(desk).update(
         activity_sid=desk.activities["Lunch"], attributes='{"skills":[]}', reject_pending_reservations=True
     )
-    happened = [event for event in desk.events()[before:] if event.event_type.split(".")[0] in ("worker", "reservation")]
+    happened = [
+        event for event in desk.events()[before:] if event.event_type.split(".")[0] in ("worker", "reservation")
+    ]
     assert [event.event_type for event in happened] == [
         "worker.attributes.update",
         "worker.activity.update",
@@ -300,7 +306,10 @@ def test_events_come_in_the_documented_order(desk):
     activity = happened[1].event_data
     assert activity["worker_previous_activity_name"] == "Available"
     assert activity["worker_activity_name"] == "Lunch"
-    assert int(activity["worker_time_in_previous_activity"]) == int(activity["worker_time_in_previous_activity_ms"]) // 1000
+    assert (
+        int(activity["worker_time_in_previous_activity"])
+        == int(activity["worker_time_in_previous_activity_ms"]) // 1000
+    )
 
 
 def test_a_rename_publishes_attributes_update_with_the_new_name(desk):
@@ -426,9 +435,9 @@ def test_capacity_and_availability_each_raise_the_version(desk):
 
 def test_delete_honours_if_match(desk):
     desk.move(desk.ada, "Lunch")
-    with refused(412, 20412):
-        worker(desk).delete(if_match="77")
-    assert worker(desk).delete(if_match=str(version(desk))) is True
+    text = f"Precondition failed: If-Match 77 does not match the current version {version(desk)}"
+    assert_delete(desk.client, desk.ada.url, "77", 412, text)
+    assert_delete(desk.client, desk.ada.url, f'"{version(desk)}"', 204)
     with refused(404, 20404):
         worker(desk).fetch()
 
@@ -442,7 +451,9 @@ def test_of_two_updates_with_the_same_version_exactly_one_wins(desk, server):
             client = connect(server.url)
             gate.wait()
             try:
-                client.taskrouter.v1.workspaces(desk.sid).workers(desk.ada.sid).update(if_match=str(before), friendly_name=name)
+                client.taskrouter.v1.workspaces(desk.sid).workers(desk.ada.sid).update(
+                    if_match=str(before), friendly_name=name
+                )
             except TwilioRestException as error:
                 return (error.status, error.code)
             return (200, None)
@@ -516,7 +527,9 @@ def test_leaving_with_rejection_races_with_new_tasks(desk, server):
         def create(gate=gate):
             client = connect(server.url)
             gate.wait()
-            return [client.taskrouter.v1.workspaces(desk.sid).tasks.create(attributes='{"race":true}') for _ in range(10)]
+            return [
+                client.taskrouter.v1.workspaces(desk.sid).tasks.create(attributes='{"race":true}') for _ in range(10)
+            ]
 
         def leave(gate=gate):
             client = connect(server.url)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.client import connect, last
-from support.errors import refused
+from support.errors import assert_delete, refused
 from support.world import version_of
 from twilio.base.exceptions import TwilioRestException
 
@@ -97,7 +97,11 @@ def test_the_life_of_a_task_in_versions(shop):
 def test_the_life_of_a_reservation_in_versions(shop):
     task = shop.task({})
     assert reservation_version(shop, task) == 0
-    reply = shop.context.tasks(task.sid).reservations(shop.offer(task).sid).update_with_http_info(reservation_status="accepted")
+    reply = (
+        shop.context.tasks(task.sid)
+        .reservations(shop.offer(task).sid)
+        .update_with_http_info(reservation_status="accepted")
+    )
     assert version_of(reply.headers) == 1
     shop.reservations(task)[0].update(reservation_status="wrapping")
     assert reservation_version(shop, task) == 2
@@ -111,7 +115,9 @@ def test_both_addresses_of_a_reservation_show_the_same_version(shop):
     by_task = shop.context.tasks(task.sid).reservations(offer.sid)
     by_worker = shop.context.workers(shop.ada.sid).reservations(offer.sid)
     by_task.update(reservation_status="accepted", if_match="0")
-    assert version_of(by_worker.fetch_with_http_info().headers) == version_of(by_task.fetch_with_http_info().headers) == 1
+    assert (
+        version_of(by_worker.fetch_with_http_info().headers) == version_of(by_task.fetch_with_http_info().headers) == 1
+    )
     with refused(412, 20412):
         by_worker.update(reservation_status="wrapping", if_match="0")
     assert by_worker.update(reservation_status="wrapping", if_match="1").reservation_status == "wrapping"
@@ -131,11 +137,12 @@ def test_a_stale_if_match_changes_nothing(shop):
         shop.context.tasks(task.sid).update(if_match="0", priority=2)
     with refused(412, 20412):
         shop.context.tasks(task.sid).update(if_match="0", assignment_status="completed")
-    with refused(412, 20412):
-        shop.context.tasks(task.sid).delete(if_match="0")
+    assert_delete(
+        shop.client, task.url, "0", 412, "Precondition failed: If-Match 0 does not match the current version 1"
+    )
     assert shop.fetch(task).priority == 1
     assert shop.event_types() == events
-    assert shop.context.tasks(task.sid).delete(if_match="1") is True
+    assert_delete(shop.client, task.url, "1", 204)
 
 
 def test_a_missing_task_is_404_whatever_if_match_says(shop):
@@ -143,8 +150,7 @@ def test_a_missing_task_is_404_whatever_if_match_says(shop):
     task.delete()
     with refused(404, 20404):
         shop.context.tasks(task.sid).update(if_match="0", priority=1)
-    with refused(404, 20404):
-        shop.context.tasks(task.sid).delete(if_match="99")
+    assert_delete(shop.client, task.url, "99", 404)
 
 
 def test_if_match_is_ignored_on_resources_without_a_version(shop):
@@ -159,7 +165,11 @@ def test_if_match_is_ignored_on_resources_without_a_version(shop):
 
 def test_other_conditional_headers_are_ignored(shop):
     task = waiting(shop)
-    for headers in ({"If-None-Match": '"0"'}, {"If-None-Match": "*"}, {"If-Modified-Since": "Wed, 01 Jan 2098 00:00:00 GMT"}):
+    for headers in (
+        {"If-None-Match": '"0"'},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": "Wed, 01 Jan 2098 00:00:00 GMT"},
+    ):
         assert shop.client.request("GET", task.url, headers=headers).status_code == 200
 
 
@@ -192,7 +202,9 @@ def test_200_concurrent_conditional_updates_of_a_task_lose_none(shop, server):
                 read = mine.fetch_with_http_info()
                 numbers = json.loads(read.data.attributes)["numbers"]
                 try:
-                    mine.update(if_match=str(version_of(read.headers)), attributes=json.dumps({"numbers": [*numbers, number]}))
+                    mine.update(
+                        if_match=str(version_of(read.headers)), attributes=json.dumps({"numbers": [*numbers, number]})
+                    )
                     break
                 except TwilioRestException as error:
                     assert (error.status, error.code) == (412, 20412)
@@ -210,7 +222,9 @@ def test_of_many_acceptances_exactly_one_succeeds(shop, server):
     def accept(_):
         client = connect(server.url)
         try:
-            client.taskrouter.v1.workspaces(shop.sid).tasks(task.sid).reservations(offer.sid).update(reservation_status="accepted")
+            client.taskrouter.v1.workspaces(shop.sid).tasks(task.sid).reservations(offer.sid).update(
+                reservation_status="accepted"
+            )
         except TwilioRestException as error:
             return (error.status, error.code)
         return (200, None)

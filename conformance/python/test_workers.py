@@ -58,7 +58,10 @@ def test_workers_are_listed_by_each_filter(team):
     assert names(workers.list(available="true")) == ["Ada", "Cid"]
     assert names(workers.list(available="false")) == ["Bob"]
     assert names(workers.list(target_workers_expression="level >= 5")) == ["Ada", "Cid"]
-    assert names(workers.list(target_workers_expression=f"sid IN ['{team.bob.sid}', '{team.cid.sid}']")) == ["Bob", "Cid"]
+    assert names(workers.list(target_workers_expression=f"sid IN ['{team.bob.sid}', '{team.cid.sid}']")) == [
+        "Bob",
+        "Cid",
+    ]
     assert names(workers.list(target_workers_expression="friendly_name == 'Cid'")) == ["Cid"]
     assert names(workers.list(target_workers_expression="activity_name == 'Offline'")) == ["Bob"]
     assert names(workers.list(task_queue_sid=team.french.sid)) == ["Ada", "Bob"]
@@ -206,6 +209,13 @@ def test_a_channel_that_is_unavailable_gets_nothing(team):
 
 
 def test_attributes_may_hold_every_json_type(world):
-    document = {"text": "x", "number": 1.5, "yes": True, "none": None, "list": [1, "a", [2]], "object": {"a": {"b": {}}}}
+    document = {
+        "text": "x",
+        "number": 1.5,
+        "yes": True,
+        "none": None,
+        "list": [1, "a", [2]],
+        "object": {"a": {"b": {}}},
+    }
     worker = world.context.workers.create(friendly_name="Ada", attributes=json.dumps(document))
     assert json.loads(worker.attributes) == document

@@ -77,13 +77,17 @@ def test_an_unknown_template_is_refused(client):
 
 
 def test_enumerations_are_read_without_regard_to_case(client):
-    workspace = client.taskrouter.v1.workspaces.create(friendly_name="Case", template="fifo", prioritize_queue_order="lifo")
+    workspace = client.taskrouter.v1.workspaces.create(
+        friendly_name="Case", template="fifo", prioritize_queue_order="lifo"
+    )
     assert workspace.prioritize_queue_order == "LIFO"
     workspace.delete()
 
 
 def test_event_callback_and_filter_can_be_set_and_cleared(world):
-    changed = world.context.update(event_callback_url="http://127.0.0.1:9/events#rc=2", events_filter="task.created, task.updated")
+    changed = world.context.update(
+        event_callback_url="http://127.0.0.1:9/events#rc=2", events_filter="task.created, task.updated"
+    )
     assert changed.event_callback_url == "http://127.0.0.1:9/events#rc=2"
     assert changed.events_filter == "task.created, task.updated"
     cleared = world.context.update(event_callback_url="", events_filter="")
@@ -160,13 +164,19 @@ def test_an_activity_is_made_renamed_filtered_and_deleted(world):
     assert [a.friendly_name for a in world.context.activities.list(friendly_name="Din")] == []
     assert [a.friendly_name for a in world.context.activities.list(available="true")] == ["Available", "Focus"]
     assert [a.friendly_name for a in world.context.activities.list(available="yes")] == ["Available", "Focus"]
-    assert [a.friendly_name for a in world.context.activities.list(available="0")] == ["Offline", "Unavailable", "Dinner"]
+    assert [a.friendly_name for a in world.context.activities.list(available="0")] == [
+        "Offline",
+        "Unavailable",
+        "Dinner",
+    ]
     assert world.context.activities(lunch.sid).delete() is True
     with refused(404, 20404):
         world.context.activities(lunch.sid).fetch()
 
 
-@pytest.mark.parametrize("value, expected", [("true", True), ("TRUE", True), ("1", True), ("Yes", True), ("false", False), ("on", False)])
+@pytest.mark.parametrize(
+    "value, expected", [("true", True), ("TRUE", True), ("1", True), ("Yes", True), ("false", False), ("on", False)]
+)
 def test_booleans_are_read_by_one_rule(world, wire, value, expected):
     answer = wire("POST", f"/v1/Workspaces/{world.sid}/Activities", data={"FriendlyName": "Read", "Available": value})
     assert answer.status_code == 201

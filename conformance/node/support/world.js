@@ -39,6 +39,11 @@ export async function newWorld(client) {
     worker: (friendlyName, activity = "Available", attributes = {}) =>
       context.workers.create({ friendlyName, activitySid: activities[activity], attributes: JSON.stringify(attributes) }),
     task: (attributes = {}, parameters = {}) => context.tasks.create({ attributes: JSON.stringify(attributes), ...parameters }),
+    // Objects that come from a creation or a list do not know their own SID in twilio 6.2, so `object.update()` fails
+    // inside the library; these give the context that does.
+    taskOf: (task) => context.tasks(task.sid),
+    workerOf: (worker) => context.workers(worker.sid),
+    reservationOf: (reservation) => context.tasks(reservation.taskSid).reservations(reservation.sid),
     offer: async (task) => {
       const pending = await context.tasks(task.sid).reservations.list({ reservationStatus: "pending" });
       assert.equal(pending.length, 1);

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from requests.structures import CaseInsensitiveDict
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
@@ -19,7 +20,7 @@ class Exchange:
     method: str
     url: str
     status: int
-    headers: dict[str, str]
+    headers: CaseInsensitiveDict
     text: str
 
     @property
@@ -44,7 +45,7 @@ class BaseUrlClient(TwilioHttpClient):
             if url.startswith(hosted + "/"):
                 url = self.base_url + url[len(hosted) :]
         response = super().request(method, url, *args, **kwargs)
-        self.last = Exchange(method.upper(), url, response.status_code, dict(response.headers), response.text)
+        self.last = Exchange(method.upper(), url, response.status_code, response.headers, response.text)
         return response
 
 

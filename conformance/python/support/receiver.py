@@ -94,7 +94,9 @@ class Receiver:
     def wait_for(self, path: str, count: int, seconds: float = 10.0) -> list[Callback]:
         """Waits until `count` callbacks have arrived at this path."""
         with self._arrived:
-            complete = self._arrived.wait_for(lambda: len([c for c in self._callbacks if c.path == path]) >= count, seconds)
+            complete = self._arrived.wait_for(
+                lambda: len([c for c in self._callbacks if c.path == path]) >= count, seconds
+            )
             found = [callback for callback in self._callbacks if callback.path == path]
         assert complete, f"{len(found)} of {count} callbacks arrived at {path} within {seconds} s"
         return found

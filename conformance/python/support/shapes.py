@@ -6,7 +6,7 @@ One table per resource; a field's check gets the value after the library has par
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 Check = Callable[[object], bool]
 
@@ -30,7 +30,7 @@ def boolean(value: object) -> bool:
 
 def date(value: object) -> bool:
     """The library leaves a string where the text is not exactly `YYYY-MM-DDTHH:MM:SSZ`."""
-    return isinstance(value, datetime) and value.tzinfo == timezone.utc and value.microsecond == 0
+    return isinstance(value, datetime) and value.tzinfo == UTC and value.microsecond == 0
 
 
 def null(value: object) -> bool:
@@ -73,8 +73,9 @@ def links(*keys: str, maybe: tuple[str, ...] = ()) -> Check:
 
 
 def array_of(**fields: Check) -> Check:
-    return lambda value: isinstance(value, list) and all(
-        set(item) == set(fields) and all(check(item[name]) for name, check in fields.items()) for item in value
+    return lambda value: (
+        isinstance(value, list)
+        and all(set(item) == set(fields) and all(check(item[name]) for name, check in fields.items()) for item in value)
     )
 
 
@@ -287,9 +288,7 @@ KEY = {name: check for name, check in NEW_KEY.items() if name != "secret"}
 STATUSES = integers("pending", "reserved", "assigned", "wrapping")
 WAIT = integers("avg", "min", "max", "total")
 ACTIVITY_STATISTICS = array_of(sid=sid("WA"), friendly_name=text, workers=integer)
-ACTIVITY_DURATIONS = array_of(
-    sid=sid("WA"), friendly_name=text, avg=integer, min=integer, max=integer, total=integer
-)
+ACTIVITY_DURATIONS = array_of(sid=sid("WA"), friendly_name=text, avg=integer, min=integer, max=integer, total=integer)
 
 
 def priorities(value: object) -> bool:

@@ -56,9 +56,7 @@ class World:
         return self.context.workers(worker.sid).update(activity_sid=self.activities[activity], **parameters)
 
     def queue(self, friendly_name: str, target_workers: str = "1==1", **parameters):
-        return self.context.task_queues.create(
-            friendly_name=friendly_name, target_workers=target_workers, **parameters
-        )
+        return self.context.task_queues.create(friendly_name=friendly_name, target_workers=target_workers, **parameters)
 
     def workflow(self, friendly_name: str, configuration: dict, **parameters):
         return self.context.workflows.create(
