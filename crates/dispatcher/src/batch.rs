@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use pointsman_api::instruction::CallbackAnswer;
 use pointsman_api::{Answer, Call, HistoryRequest, WorkspaceRow};
 use pointsman_engine::{Account, Alert, CreateWorkspace, PublicEvent, Reservation, Sid, Timestamp, Workspace};
-
-use crate::delivery::{AssignmentOutcome, Delivery};
+use pointsman_record::delivery::Delivery;
 
 /// Whom a reply is for; the caller makes them up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +59,14 @@ pub struct PendingRecord {
     pub published: Arc<[PublicEvent]>,
 }
 
+/// How an assignment callback ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AssignmentOutcome {
+    Answered(CallbackAnswer),
+    /// Neither the address nor its fallback answered.
+    Failed,
+}
+
 /// A change of the stored deliveries, made together with the records.
 #[derive(Clone, Debug)]
 pub enum OutboxChange {
@@ -67,11 +75,10 @@ pub enum OutboxChange {
     Done {
         sid: [u8; 16],
     },
-    /// It failed for good.
+    /// It failed for good, as it says itself.
     Dead {
         delivery: Arc<Delivery>,
         at: Timestamp,
-        reason: String,
     },
     /// The Workspace is gone.
     Forget {

@@ -1,22 +1,27 @@
 //! Which callback is sent next. Reference: events-and-callbacks, sections 6, 7.2 and 12.
 //!
 //! ```text
-//! add ──► line of its key ──► next_attempts ──► (the caller sends) ──► finished ──► done, dead, or once more
+//! add ──► its line ──► next_attempts ──► (the caller sends) ──► finished ──► done, dead, or once more
 //! ```
 //!
-//! Deliveries of one key leave in order, one at a time; keys go side by side, within bounds over all and per
-//! Workspace. Waiting for an answer is real time and the caller's; here is only what follows from a result.
+//! Deliveries of one line leave in order, one at a time. Lines go side by side; Workspaces take turns, and none gets
+//! more places than its share, so a slow receiver holds up nobody else. Waiting for an answer is real time and the
+//! caller's; here is only what follows from a result.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
-use pointsman_engine::{Reservation, Sid, Timestamp, Workspace};
+use pointsman_engine::{DurationMs, Reservation, Sid, Timestamp, Workspace};
+use pointsman_record::delivery::{Delivery, DeliveryFailure, DeliveryKind};
 use pointsman_token::{CallbackUrl, signature};
 
-use crate::batch::OutboxChange;
-use crate::delivery::{AssignmentOutcome, Delivery, DeliveryKind};
-use crate::limits::{ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_WORKSPACE_MAX};
+use crate::batch::{AssignmentOutcome, OutboxChange};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_WORKSPACE_MAX, BACK_OFF_MS_FIRST,
+    BACK_OFF_MS_MAX,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(u64);
@@ -25,11 +30,13 @@ pub struct AttemptId(u64);
 #[derive(Clone, Debug)]
 pub struct DeliverySettings {
     pub user_agent: String,
+    /// How long after its event a callback that fails is tried again; `None` tries as documented and gives up.
+    pub guaranteed: Option<DurationMs>,
 }
 
 impl Default for DeliverySettings {
     fn default() -> Self {
-        Self { user_agent: "TwilioProxy/1.1".to_string() }
+        Self { user_agent: "TwilioProxy/1.1".to_string(), guaranteed: None }
     }
 }
 
@@ -86,17 +93,28 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Deliveries {
     settings: DeliverySettings,
-    lines: BTreeMap<Line, VecDeque<Waiting>>,
-    /// Lines with nothing under way, in the order in which they became so.
-    ready: VecDeque<Line>,
+    workspaces: BTreeMap<Sid<Workspace>, Lines>,
+    /// Workspaces with a line that may go and a place for it, in turn.
+    turns: VecDeque<Sid<Workspace>>,
     running: BTreeMap<AttemptId, Running>,
-    running_per_workspace: BTreeMap<Sid<Workspace>, usize>,
+    /// Lines that pause until an instant.
+    paused: BTreeSet<(Timestamp, LineId)>,
     attempts_made: u64,
     outstanding: usize,
 }
 
-/// Assignment callbacks have lines of their own: an offer must not wait for a slow receiver of events.
-type Line = (Sid<Workspace>, [u8; 16]);
+type LineId = (Sid<Workspace>, [u8; 16]);
+
+/// The lines of one Workspace.
+#[derive(Debug, Default)]
+struct Lines {
+    lines: BTreeMap<[u8; 16], VecDeque<Waiting>>,
+    /// Lines with nothing under way that may go, first come first.
+    ready: VecDeque<[u8; 16]>,
+    running: usize,
+    /// It stands in `turns`.
+    in_turn: bool,
+}
 
 #[derive(Clone, Debug)]
 struct Waiting {
@@ -104,8 +122,13 @@ struct Waiting {
     /// The account's token, which signs.
     auth_token: Arc<str>,
     stage: Stage,
+    /// Retries of this webhook so far, and the real time that it took.
     retries: u16,
     elapsed_ms: u32,
+    /// Attempts of all, those before a pause included.
+    attempts: u32,
+    /// Pauses so far.
+    pauses: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,18 +139,19 @@ enum Stage {
 
 #[derive(Debug)]
 struct Running {
-    line: Line,
+    line: LineId,
     url: CallbackUrl,
+    total_timeout_ms: u32,
 }
 
 impl Deliveries {
     pub fn new(settings: DeliverySettings) -> Self {
         Self {
             settings,
-            lines: BTreeMap::new(),
-            ready: VecDeque::new(),
+            workspaces: BTreeMap::new(),
+            turns: VecDeque::new(),
             running: BTreeMap::new(),
-            running_per_workspace: BTreeMap::new(),
+            paused: BTreeSet::new(),
             attempts_made: 0,
             outstanding: 0,
         }
@@ -138,19 +162,45 @@ impl Deliveries {
         self.outstanding
     }
 
-    /// Puts a delivery at the end of its key's line.
+    /// Whether nothing is under way or could go now; what pauses does not count.
+    pub fn is_quiet(&self) -> bool {
+        self.running.is_empty() && self.turns.is_empty()
+    }
+
+    /// When the next pause ends.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.paused.first().map(|(until, _)| *until)
+    }
+
+    /// Puts a delivery at the end of its line.
     ///
     /// - `auth_token`: that of the delivery's account.
     pub fn add(&mut self, delivery: Arc<Delivery>, auth_token: Arc<str>) {
-        let line = match delivery.kind {
-            DeliveryKind::Event { .. } => (delivery.workspace, delivery.key),
-            DeliveryKind::Assignment { .. } => (delivery.workspace, delivery.sid),
-        };
-        let waiting = self.lines.entry(line).or_default();
-        waiting.push_back(Waiting { delivery, auth_token, stage: Stage::First, retries: 0, elapsed_ms: 0 });
+        let (workspace, line) = (delivery.workspace, delivery.line());
+        let lines = self.workspaces.entry(workspace).or_default();
+        let waiting = lines.lines.entry(line).or_default();
+        waiting.push_back(Waiting {
+            delivery,
+            auth_token,
+            stage: Stage::First,
+            retries: 0,
+            elapsed_ms: 0,
+            attempts: 0,
+            pauses: 0,
+        });
         self.outstanding += 1;
         if waiting.len() == 1 {
-            self.ready.push_back(line);
+            lines.ready.push_back(line);
+            self.give_turn(workspace);
+        }
+    }
+
+    /// Lets a Workspace take its turn if it has something to send and a place to do so.
+    fn give_turn(&mut self, workspace: Sid<Workspace>) {
+        let Some(lines) = self.workspaces.get_mut(&workspace) else { return };
+        if !lines.in_turn && !lines.ready.is_empty() && lines.running < ATTEMPTS_PER_WORKSPACE_MAX {
+            lines.in_turn = true;
+            self.turns.push_back(workspace);
         }
     }
 
@@ -158,57 +208,75 @@ impl Deliveries {
     ///
     /// - Effects are those of deliveries that cannot be sent at all.
     pub fn next_attempts(&mut self, now: Timestamp) -> (Vec<Attempt>, Vec<Effect>) {
-        let (mut attempts, mut effects) = (Vec::new(), Vec::new());
-        let mut held_back = VecDeque::new();
-        while self.running.len() < ATTEMPTS_MAX {
-            let Some(line) = self.ready.pop_front() else { break };
-            if self.running_per_workspace.get(&line.0).is_some_and(|running| *running >= ATTEMPTS_PER_WORKSPACE_MAX) {
-                held_back.push_back(line);
-                continue;
-            }
-            match self.start(line) {
-                Ok(attempt) => attempts.push(attempt),
-                Err(reason) => effects.extend(self.conclude(line, &Conclusion::Failed { code: 11_200, reason }, now)),
+        while let Some((until, line)) = self.paused.first().copied().filter(|(until, _)| *until <= now) {
+            self.paused.remove(&(until, line));
+            if let Some(lines) = self.workspaces.get_mut(&line.0) {
+                lines.ready.push_back(line.1);
+                self.give_turn(line.0);
             }
         }
-        self.ready.extend(held_back);
+        let (mut attempts, mut effects) = (Vec::new(), Vec::new());
+        while self.running.len() < ATTEMPTS_MAX {
+            let Some(workspace) = self.turns.pop_front() else { break };
+            let lines = self.workspaces.get_mut(&workspace).expect("Workspaces in turn have lines");
+            lines.in_turn = false;
+            let line = lines.ready.pop_front().expect("Workspaces in turn have something to send");
+            match self.start((workspace, line)) {
+                Ok(attempt) => attempts.push(attempt),
+                Err(reason) => {
+                    let conclusion = Conclusion::Failed { code: 11_200, reason };
+                    effects.extend(self.conclude((workspace, line), &conclusion, now));
+                }
+            }
+            self.give_turn(workspace);
+        }
         (attempts, effects)
     }
 
-    fn start(&mut self, line: Line) -> Result<Attempt, String> {
-        let waiting = &self.lines[&line][0];
-        let text = waiting.url();
-        let url = CallbackUrl::parse(text).map_err(|error| error.to_string())?;
+    fn first_of(&mut self, line: LineId) -> &mut Waiting {
+        let lines = self.workspaces.get_mut(&line.0).and_then(|lines| lines.lines.get_mut(&line.1));
+        lines.and_then(VecDeque::front_mut).expect("a line that is looked at has a first delivery")
+    }
+
+    fn start(&mut self, line: LineId) -> Result<Attempt, String> {
+        let user_agent = self.settings.user_agent.clone();
+        let waiting = self.first_of(line);
+        waiting.attempts += 1;
+        let url = CallbackUrl::parse(waiting.url()).map_err(|error| error.to_string())?;
         let overrides = url.overrides();
-        let (total, wants_answer) = match waiting.delivery.kind {
-            DeliveryKind::Event { .. } => (u32::from(overrides.total_timeout_ms), false),
-            DeliveryKind::Assignment { .. } => (u32::from(overrides.total_timeout_ms).min(ASSIGNMENT_TIMEOUT_MS), true),
+        let Delivery { workspace, account, ref event, .. } = *waiting.delivery;
+        let total = u32::from(overrides.total_timeout_ms);
+        let (total_timeout_ms, answer_bytes_max, parameters) = match waiting.delivery.kind {
+            DeliveryKind::Event => (total, 0, event_callback_form(event, account, workspace)),
+            DeliveryKind::Assignment { .. } => {
+                let parameters = assignment_callback_form(event, account, workspace);
+                (total.min(ASSIGNMENT_TIMEOUT_MS), ANSWER_BYTES_MAX, parameters)
+            }
         };
-        let total_timeout_ms = total.saturating_sub(waiting.elapsed_ms).max(1);
-        let parameters: Vec<(&str, &str)> =
-            waiting.delivery.parameters.iter().map(|(name, value)| (&**name, value.as_str())).collect();
+        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut headers = vec![
             ("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_string()),
             ("Accept", "*/*".to_string()),
-            ("User-Agent", self.settings.user_agent.clone()),
+            ("User-Agent", user_agent),
             (signature::HEADER, signature::sign(&waiting.auth_token, &url.signed_url(), &parameters)),
             ("I-Twilio-Idempotency-Token", waiting.idempotency_token()),
         ];
         headers.extend(url.basic_auth().map(|credentials| ("Authorization", credentials.authorization())));
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish();
+        let left_ms = total_timeout_ms.saturating_sub(waiting.elapsed_ms).max(1);
         self.attempts_made += 1;
-        let id = AttemptId(self.attempts_made);
         let attempt = Attempt {
-            id,
+            id: AttemptId(self.attempts_made),
             headers,
-            body: form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish(),
+            body,
             connect_timeout_ms: u32::from(overrides.connect_timeout_ms),
             read_timeout_ms: u32::from(overrides.read_timeout_ms),
-            total_timeout_ms,
-            answer_bytes_max: if wants_answer { ANSWER_BYTES_MAX } else { 0 },
+            total_timeout_ms: left_ms,
+            answer_bytes_max,
             url: url.clone(),
         };
-        self.running.insert(id, Running { line, url });
-        *self.running_per_workspace.entry(line.0).or_default() += 1;
+        self.running.insert(attempt.id, Running { line, url, total_timeout_ms });
+        self.workspaces.get_mut(&line.0).expect("the line is one of its").running += 1;
         Ok(attempt)
     }
 
@@ -216,19 +284,27 @@ impl Deliveries {
     ///
     /// - `elapsed_ms`: how long it took, in real time.
     pub fn finished(&mut self, id: AttemptId, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
-        let Running { line, url } = self.running.remove(&id).expect("attempts finish once");
-        let running = self.running_per_workspace.get_mut(&line.0).expect("counted when it started");
-        *running -= 1;
-        if *running == 0 {
-            self.running_per_workspace.remove(&line.0);
-        }
-        let waiting = self.lines.get_mut(&line).and_then(VecDeque::front_mut).expect("its delivery waits for it");
-        waiting.elapsed_ms += elapsed_ms;
+        let Running { line, url, total_timeout_ms } = self.running.remove(&id).expect("attempts finish once");
+        let lines = self.workspaces.get_mut(&line.0).expect("it has a delivery under way");
+        lines.running = lines.running.checked_sub(1).expect("counted when it started");
+        let effects = self.follow(line, &url, total_timeout_ms, result, elapsed_ms, now);
+        self.give_turn(line.0);
+        self.workspaces.retain(|workspace, lines| *workspace != line.0 || !lines.lines.is_empty());
+        effects
+    }
+
+    fn follow(
+        &mut self,
+        line: LineId,
+        url: &CallbackUrl,
+        total_timeout_ms: u32,
+        result: AttemptResult,
+        elapsed_ms: u32,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         let overrides = url.overrides();
-        let total = match waiting.delivery.kind {
-            DeliveryKind::Event { .. } => u32::from(overrides.total_timeout_ms),
-            DeliveryKind::Assignment { .. } => u32::from(overrides.total_timeout_ms).min(ASSIGNMENT_TIMEOUT_MS),
-        };
+        let waiting = self.first_of(line);
+        waiting.elapsed_ms = waiting.elapsed_ms.saturating_add(elapsed_ms);
         let retry_on = &overrides.retry_on;
         let repeats = match &result {
             AttemptResult::Answered { status: 400..=499, .. } => retry_on.client_error,
@@ -237,92 +313,139 @@ impl Deliveries {
             AttemptResult::TimedOut => retry_on.read_timeout,
             AttemptResult::Answered { .. } | AttemptResult::Broken { .. } | AttemptResult::Forbidden { .. } => false,
         };
-        if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < total {
+        if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < total_timeout_ms {
             waiting.retries += 1;
-            self.ready.push_front(line);
+            self.again(line);
             return Vec::new();
         }
         let conclusion = conclusion(&waiting.delivery.kind, result);
-        if let (
-            Conclusion::Failed { .. } | Conclusion::NotJson { .. },
-            DeliveryKind::Assignment { fallback_url: Some(_), .. },
-            Stage::First,
-        ) = (&conclusion, &waiting.delivery.kind, waiting.stage)
+        if waiting.stage == Stage::First
+            && matches!(conclusion, Conclusion::Failed { .. } | Conclusion::NotJson { .. })
+            && matches!(waiting.delivery.kind, DeliveryKind::Assignment { fallback_url: Some(_) })
         {
-            let mut effects = conclusion.warning(&waiting.delivery);
+            let effects = conclusion.warning(&waiting.delivery);
             waiting.stage = Stage::Fallback;
             waiting.retries = 0;
             waiting.elapsed_ms = 0;
-            self.ready.push_front(line);
-            effects.truncate(1);
+            self.again(line);
             return effects;
         }
         self.conclude(line, &conclusion, now)
     }
 
-    /// The first delivery of a line is over; the next one may go.
-    fn conclude(&mut self, line: Line, conclusion: &Conclusion, now: Timestamp) -> Vec<Effect> {
-        let waiting = self.lines.get_mut(&line).expect("a line that is concluded exists");
-        let Waiting { delivery, stage, .. } = waiting.pop_front().expect("its first delivery is concluded");
+    /// The line goes on with the same delivery, before others of its Workspace.
+    fn again(&mut self, line: LineId) {
+        self.workspaces.get_mut(&line.0).expect("it has a delivery that waits").ready.push_front(line.1);
+        self.give_turn(line.0);
+    }
+
+    /// The first delivery of a line is over, unless it is to be guaranteed; the next one may go.
+    fn conclude(&mut self, line: LineId, conclusion: &Conclusion, now: Timestamp) -> Vec<Effect> {
+        if let Some(until) = self.pause(line, conclusion, now) {
+            self.paused.insert((until, line));
+            return Vec::new();
+        }
+        let lines = self.workspaces.get_mut(&line.0).expect("a line that is concluded exists");
+        let waiting = lines.lines.get_mut(&line.1).expect("a line that is concluded exists");
+        let Waiting { delivery, stage, attempts, .. } = waiting.pop_front().expect("its first delivery is concluded");
         if waiting.is_empty() {
-            self.lines.remove(&line);
+            lines.lines.remove(&line.1);
         } else {
-            self.ready.push_back(line);
+            lines.ready.push_back(line.1);
         }
         self.outstanding -= 1;
         let mut effects = conclusion.warning(&delivery);
-        match (&delivery.kind, conclusion) {
-            (DeliveryKind::Event { .. }, Conclusion::Answered(_) | Conclusion::NotJson { .. }) => {
-                effects.push(Effect::Outbox(OutboxChange::Done { sid: delivery.sid }));
+        effects.push(match (&delivery.kind, conclusion) {
+            (DeliveryKind::Event, Conclusion::Answered(_) | Conclusion::NotJson { .. }) => {
+                Effect::Outbox(OutboxChange::Done { sid: delivery.sid() })
             }
-            (DeliveryKind::Event { .. }, Conclusion::Failed { reason, .. }) => {
-                let reason = reason.clone();
-                effects.push(Effect::Outbox(OutboxChange::Dead { delivery, at: now, reason }));
+            (DeliveryKind::Event, Conclusion::Failed { reason, .. }) => {
+                let failure = Some(DeliveryFailure { attempts, reason: reason.as_str().into() });
+                let delivery = Arc::new(Delivery { failure, ..(*delivery).clone() });
+                Effect::Outbox(OutboxChange::Dead { delivery, at: now })
             }
             // The shard takes the assignment off the outbox together with what the answer does.
-            (DeliveryKind::Assignment { reservation, .. }, _) => {
-                let outcome = match conclusion {
+            (DeliveryKind::Assignment { .. }, _) => Effect::Assigned {
+                workspace: delivery.workspace,
+                reservation: delivery.reservation().expect("an assignment callback asks about a reservation"),
+                outcome: match conclusion {
                     Conclusion::Answered(answer) => AssignmentOutcome::Answered(answer.clone()),
                     // It did answer, though not in a form that counts: the offer stays. Not so after a fallback.
                     Conclusion::NotJson { .. } if stage == Stage::First => {
                         AssignmentOutcome::Answered(CallbackAnswer::NoInstruction)
                     }
                     Conclusion::NotJson { .. } | Conclusion::Failed { .. } => AssignmentOutcome::Failed,
-                };
-                effects.push(Effect::Assigned { workspace: delivery.workspace, reservation: *reservation, outcome });
-            }
-        }
+                },
+            },
+        });
         effects
     }
 
-    /// Forgets what waits of a Workspace that was deleted, but for what was under way.
+    /// Until when a failed delivery pauses, if it is guaranteed and its time is not over: full jitter below a bound
+    /// that doubles. The jitter is drawn from the delivery, so that the same deliveries pause alike in a simulation.
+    fn pause(&mut self, line: LineId, conclusion: &Conclusion, now: Timestamp) -> Option<Timestamp> {
+        let guaranteed = self.settings.guaranteed?;
+        let waiting = self.first_of(line);
+        let hopeless = !matches!(conclusion, Conclusion::Failed { .. }) || waiting.delivery.kind != DeliveryKind::Event;
+        if hopeless || waiting.delivery.event.at.plus(guaranteed) <= now {
+            return None;
+        }
+        let bound =
+            BACK_OFF_MS_FIRST.checked_shl(waiting.pauses.min(31)).unwrap_or(BACK_OFF_MS_MAX).min(BACK_OFF_MS_MAX);
+        let drawn = jitter(waiting.delivery.sid(), waiting.pauses);
+        waiting.pauses += 1;
+        waiting.retries = 0;
+        waiting.elapsed_ms = 0;
+        Some(now.plus(DurationMs(1 + (drawn % bound) as i64)))
+    }
+
+    /// Forgets what waits of a Workspace that was deleted, but for what is under way.
     pub fn forget(&mut self, workspace: Sid<Workspace>) {
-        let busy: BTreeSet<Line> = self.running.values().map(|running| running.line).collect();
-        let lines: Vec<Line> = self.lines.keys().filter(|line| line.0 == workspace).copied().collect();
-        for line in lines {
-            let waiting = self.lines.get_mut(&line).expect("just listed");
-            let keep = usize::from(busy.contains(&line));
-            self.outstanding -= waiting.len().saturating_sub(keep);
+        let Some(lines) = self.workspaces.get_mut(&workspace) else { return };
+        let busy: BTreeSet<[u8; 16]> = self
+            .running
+            .values()
+            .map(|running| running.line)
+            .filter(|line| line.0 == workspace)
+            .map(|line| line.1)
+            .collect();
+        let mut forgotten = 0;
+        lines.lines.retain(|line, waiting| {
+            let keep = usize::from(busy.contains(line));
+            forgotten += waiting.len().saturating_sub(keep);
             waiting.truncate(keep);
-            if waiting.is_empty() {
-                self.lines.remove(&line);
-                self.ready.retain(|ready| *ready != line);
-            }
+            keep > 0
+        });
+        lines.ready.clear();
+        lines.in_turn = false;
+        let gone = lines.lines.is_empty();
+        self.outstanding -= forgotten;
+        self.turns.retain(|turn| *turn != workspace);
+        self.paused.retain(|(_, line)| line.0 != workspace);
+        if gone {
+            self.workspaces.remove(&workspace);
         }
     }
+}
+
+/// A number that looks random and is the same for the same delivery and pause.
+fn jitter(sid: [u8; 16], pauses: u32) -> u64 {
+    let value = u128::from_be_bytes(sid) ^ u128::from(pauses).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+    let mixed = value.wrapping_mul(0x2d35_8dcc_aa6c_78a5_8bb8_4b93_962e_acc9);
+    (mixed >> 64) as u64
 }
 
 impl Waiting {
     fn url(&self) -> &str {
         match (self.stage, &self.delivery.kind) {
-            (Stage::Fallback, DeliveryKind::Assignment { fallback_url: Some(url), .. }) => url,
+            (Stage::Fallback, DeliveryKind::Assignment { fallback_url: Some(url) }) => url,
             _ => &self.delivery.url,
         }
     }
 
     /// The same for all attempts of one webhook; the fallback is another webhook.
     fn idempotency_token(&self) -> String {
-        let mut bytes = self.delivery.sid;
+        let mut bytes = self.delivery.sid();
         if self.stage == Stage::Fallback {
             bytes[15] ^= 1;
         }
@@ -349,7 +472,7 @@ enum Conclusion {
 fn conclusion(kind: &DeliveryKind, result: AttemptResult) -> Conclusion {
     match result {
         AttemptResult::Answered { status: 200..=299, content_type, body } => match kind {
-            DeliveryKind::Event { .. } => Conclusion::Answered(CallbackAnswer::NoInstruction),
+            DeliveryKind::Event => Conclusion::Answered(CallbackAnswer::NoInstruction),
             DeliveryKind::Assignment { .. } => match parse_callback_answer(content_type.as_deref(), &body) {
                 CallbackAnswer::NotJson => Conclusion::NotJson { content_type },
                 answer => Conclusion::Answered(answer),

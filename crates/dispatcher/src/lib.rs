@@ -11,12 +11,12 @@
 mod auth;
 mod batch;
 mod deliveries;
-mod delivery;
 pub mod limits;
 mod shard;
 
 pub use crate::auth::{Caller, authenticate};
-pub use crate::batch::{Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
+pub use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
 pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect};
-pub use crate::delivery::{AssignmentOutcome, Delivery, DeliveryDecodeError, DeliveryKind};
+pub use pointsman_record::delivery::{Delivery, DeliveryFailure, DeliveryKind};
+
 pub use crate::shard::{RestoreError, Shard, restore_state};

@@ -6,5 +6,8 @@ pub const ATTEMPTS_MAX: usize = 256;
 pub const ATTEMPTS_PER_WORKSPACE_MAX: usize = 32;
 /// Time for an assignment callback, and again for its fallback (reference: events-and-callbacks, section 7.2).
 pub const ASSIGNMENT_TIMEOUT_MS: u32 = 5_000;
+/// First and longest bound of the pause after a failed callback that is guaranteed (section 6).
+pub const BACK_OFF_MS_FIRST: u64 = 1_000;
+pub const BACK_OFF_MS_MAX: u64 = 300_000;
 /// Bytes read of an assignment callback's answer (section 12.4).
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;

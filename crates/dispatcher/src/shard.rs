@@ -1,7 +1,6 @@
 //! The Workspaces of one engine thread.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pointsman_api::instruction::{CallbackAnswer, Instruction, check_instruction};
@@ -11,15 +10,17 @@ use pointsman_engine::{
     Sid, Snapshot, State, Timestamp, Turn, TurnRecord, Workspace,
 };
 use pointsman_record as record;
+use pointsman_record::delivery::{Delivery, DeliveryKind};
 
-use crate::batch::{Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
-use crate::delivery::{AssignmentOutcome, Delivery, DeliveryKind};
+use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
 
 /// Runs the Workspaces that it was given. One thread owns it.
 #[derive(Debug)]
 pub struct Shard {
     limits: Limits,
     workspaces: BTreeMap<Sid<Workspace>, Hosted>,
+    /// The earliest timer of each Workspace that has one.
+    deadlines: BTreeSet<(Timestamp, Sid<Workspace>)>,
 }
 
 #[derive(Debug)]
@@ -27,6 +28,8 @@ struct Hosted {
     engine: Engine,
     /// Number of its last record.
     sequence: u64,
+    /// As it stands in the shard's `deadlines`.
+    deadline: Option<Timestamp>,
 }
 
 /// A Workspace could not be made again from what was stored.
@@ -64,7 +67,7 @@ impl std::error::Error for RestoreError {
 
 impl Shard {
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, workspaces: BTreeMap::new() }
+        Self { limits, workspaces: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 
     /// Runs one input at an instant and adds what came of it to the batch.
@@ -90,9 +93,27 @@ impl Shard {
         }
     }
 
-    /// The earliest timer of all Workspaces. Cost: O(Workspaces).
+    /// The earliest timer of all Workspaces.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.workspaces.values().filter_map(|hosted| hosted.engine.next_deadline()).min()
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    fn add(&mut self, sid: Sid<Workspace>, engine: Engine, sequence: u64) {
+        self.workspaces.insert(sid, Hosted { engine, sequence, deadline: None });
+        self.note_deadline(sid);
+    }
+
+    /// Keeps `deadlines` up to date after a turn.
+    fn note_deadline(&mut self, sid: Sid<Workspace>) {
+        let hosted = self.workspaces.get_mut(&sid).expect("its turn has just run");
+        let after = hosted.engine.next_deadline();
+        let before = std::mem::replace(&mut hosted.deadline, after);
+        if before != after {
+            self.deadlines.extend(after.map(|deadline| (deadline, sid)));
+            if let Some(before) = before {
+                self.deadlines.remove(&(before, sid));
+            }
+        }
     }
 
     /// The newest instant that any of its Workspaces has seen.
@@ -139,13 +160,14 @@ impl Shard {
             return Ok(false);
         }
         let sid = state.workspace().sid;
-        self.workspaces.insert(sid, Hosted { engine: Engine::restore(state, self.limits), sequence });
+        self.add(sid, Engine::restore(state, self.limits), sequence);
         Ok(true)
     }
 
     /// Forgets every Workspace, to restore them from the store after a failed commit.
     pub fn clear(&mut self) {
         self.workspaces.clear();
+        self.deadlines.clear();
     }
 
     // Calls
@@ -195,14 +217,14 @@ impl Shard {
         assert!(!self.workspaces.contains_key(&sid), "SIDs are drawn at random");
         let (engine, record) = Engine::create_workspace(now, self.limits, create);
         let answer = api::created_workspace(call, engine.state());
-        self.workspaces.insert(sid, Hosted { engine, sequence: 0 });
+        self.add(sid, engine, 0);
         batch.replies.push((ticket, Reply::Answer(answer)));
         self.keep(sid, record, Vec::new(), batch);
     }
 
     fn tick(&mut self, now: Timestamp, batch: &mut Batch) {
-        let due = |hosted: &Hosted| hosted.engine.next_deadline().is_some_and(|deadline| deadline <= now);
-        let due: Vec<_> = self.workspaces.iter().filter(|(_, hosted)| due(hosted)).map(|(sid, _)| *sid).collect();
+        let due = self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now);
+        let due: Vec<_> = due.map(|(_, sid)| *sid).collect();
         for sid in due {
             let record = self.workspaces.get_mut(&sid).expect("just listed").engine.begin(now).finish();
             self.keep(sid, record, Vec::new(), batch);
@@ -237,6 +259,7 @@ impl Shard {
     fn keep(&mut self, sid: Sid<Workspace>, turn: TurnRecord, outbox: Vec<OutboxChange>, batch: &mut Batch) {
         batch.outbox.extend(outbox);
         batch.alerts.extend(turn.alerts.iter().map(|alert| (sid, *alert)));
+        self.note_deadline(sid);
         if turn.is_empty() {
             return;
         }
@@ -351,59 +374,26 @@ fn finish_setup(turn: &mut Turn<'_>, reservation: Id<Reservation>) {
 
 /// The callbacks that a turn's events ask for (reference: events-and-callbacks, sections 6 and 7.1).
 fn deliveries(state: &State, published: &[PublicEvent]) -> Vec<Arc<Delivery>> {
-    let workspace = state.workspace();
+    let Workspace { sid, account, ref settings, .. } = *state.workspace();
+    let filter = settings.events_filter.as_deref();
+    let delivery = |kind, url: &Arc<str>, event: &PublicEvent| {
+        let event = Arc::new(event.clone());
+        Arc::new(Delivery { workspace: sid, account, kind, url: url.clone(), event, failure: None })
+    };
     let mut deliveries = Vec::new();
     for event in published {
-        if let Some(url) = &workspace.settings.event_callback_url
-            && event_fields::passes_filter(workspace.settings.events_filter.as_deref(), event.kind)
-        {
-            deliveries.push(Arc::new(Delivery {
-                sid: event.sid.bytes(),
-                workspace: workspace.sid,
-                account: workspace.account,
-                key: line_of(event, workspace.sid),
-                kind: DeliveryKind::Event { event: event.kind },
-                url: url.clone(),
-                parameters: owned(event_fields::event_callback_form(event, workspace.account, workspace.sid)),
-                at: event.at,
-            }));
+        let told = event_fields::passes_filter(filter, event.kind);
+        if let Some(url) = settings.event_callback_url.as_ref().filter(|_| told) {
+            deliveries.push(delivery(DeliveryKind::Event, url, event));
         }
-        if event.kind == EventKind::ReservationCreated {
-            deliveries.extend(assignment(state, event).map(Arc::new));
+        let workflow = event.workflow.as_ref().filter(|_| event.kind == EventKind::ReservationCreated);
+        let workflow = workflow.and_then(|workflow| state.find_workflow(workflow.sid));
+        if let Some(definition) = workflow.map(|workflow| &workflow.definition)
+            && let Some(url) = &definition.assignment_callback_url
+        {
+            let fallback_url = definition.fallback_assignment_callback_url.clone();
+            deliveries.push(delivery(DeliveryKind::Assignment { fallback_url }, url, event));
         }
     }
     deliveries
-}
-
-fn owned(form: Vec<(&'static str, String)>) -> Vec<(Cow<'static, str>, String)> {
-    form.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect()
-}
-
-/// Events of one Task leave in order, else those of one Worker, else those of the Workspace.
-fn line_of(event: &PublicEvent, workspace: Sid<Workspace>) -> [u8; 16] {
-    match (&event.task, &event.worker) {
-        (Some(task), _) => task.sid.bytes(),
-        (None, Some(worker)) => worker.sid.bytes(),
-        (None, None) => workspace.bytes(),
-    }
-}
-
-fn assignment(state: &State, event: &PublicEvent) -> Option<Delivery> {
-    let workflow = state.find_workflow(event.workflow.as_ref()?.sid)?;
-    let url = workflow.definition.assignment_callback_url.clone()?;
-    let reservation = event.reservation.as_ref()?.sid;
-    let workspace = state.workspace();
-    Some(Delivery {
-        sid: reservation.bytes(),
-        workspace: workspace.sid,
-        account: workspace.account,
-        key: reservation.bytes(),
-        kind: DeliveryKind::Assignment {
-            reservation,
-            fallback_url: workflow.definition.fallback_assignment_callback_url.clone(),
-        },
-        url,
-        parameters: owned(event_fields::assignment_callback_form(event, workspace.account, workspace.sid)),
-        at: event.at,
-    })
 }

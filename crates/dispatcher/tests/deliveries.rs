@@ -2,46 +2,80 @@
 
 use std::sync::Arc;
 
+use pointsman_api::event_fields::event_callback_form;
 use pointsman_api::instruction::{CallbackAnswer, Instruction};
 use pointsman_dispatcher::{
     AssignmentOutcome, Attempt, AttemptResult, Deliveries, Delivery, DeliveryKind, DeliverySettings, Effect,
     OutboxChange, limits,
 };
-use pointsman_engine::{EventKind, Sid, Timestamp};
+use pointsman_engine::{
+    Command, CreateTask, CreateWorkspace, DurationMs, Engine, EventKind, Limits, Ordering, PublicEvent, Sid, Tasking,
+    Template, Timestamp,
+};
+use pointsman_expression::Attributes;
+use pointsman_record::delivery;
 
 const NOW: Timestamp = Timestamp(1_760_000_000_000);
 
-fn event(number: u8, key: u8) -> Arc<Delivery> {
-    event_of(1, number, key, "http://127.0.0.1:9/events")
+/// The events of a Task that is offered to the only Worker.
+fn events() -> Vec<PublicEvent> {
+    let create = CreateWorkspace {
+        seed: [7; 16],
+        sid: Sid::from_bytes([1; 16]),
+        number: 1,
+        account: Sid::from_bytes([9; 16]),
+        friendly_name: "W".into(),
+        event_callback_url: None,
+        events_filter: None,
+        tasking: Tasking::Multi,
+        prioritize_queue_order: Ordering::Fifo,
+        template: Template::Fifo,
+    };
+    let (mut engine, _) = Engine::create_workspace(NOW, Limits::default(), create);
+    let activity = engine.state().activity_named("Available").map(|activity| activity.sid);
+    let worker = Command::CreateWorker { friendly_name: "Ann".into(), attributes: Attributes::default(), activity };
+    let mut turn = engine.begin(NOW);
+    turn.apply(worker).unwrap();
+    turn.apply(Command::CreateTask(CreateTask::default())).unwrap();
+    turn.finish().published
 }
 
-fn event_of(workspace: u8, number: u8, key: u8, url: &str) -> Arc<Delivery> {
-    Arc::new(Delivery {
-        sid: [number; 16],
-        workspace: Sid::from_bytes([workspace; 16]),
-        account: Sid::from_bytes([9; 16]),
-        key: [key; 16],
-        kind: DeliveryKind::Event { event: EventKind::TaskCreated },
-        url: url.into(),
-        parameters: vec![("EventType".into(), "task.created".to_string()), ("N".into(), number.to_string())],
-        at: NOW,
-    })
+fn event_of_kind(kind: EventKind) -> PublicEvent {
+    events().into_iter().find(|event| event.kind == kind).unwrap()
+}
+
+/// A `task.created` with this SID, of the Task with that one.
+fn event(number: u8, task: u8) -> Arc<Delivery> {
+    event_of(1, number, task, "http://127.0.0.1:9/events")
+}
+
+fn event_of(workspace: u8, number: u8, task: u8, url: &str) -> Arc<Delivery> {
+    let mut event = event_of_kind(EventKind::TaskCreated);
+    event.sid = Sid::from_bytes([number; 16]);
+    event.task.as_mut().unwrap().sid = Sid::from_bytes([task; 16]);
+    delivery_of(workspace, DeliveryKind::Event, event, url)
 }
 
 fn assignment(fallback: Option<&str>) -> Arc<Delivery> {
+    let kind = DeliveryKind::Assignment { fallback_url: fallback.map(Into::into) };
+    delivery_of(1, kind, event_of_kind(EventKind::ReservationCreated), "http://127.0.0.1:9/assign")
+}
+
+fn delivery_of(workspace: u8, kind: DeliveryKind, event: PublicEvent, url: &str) -> Arc<Delivery> {
     Arc::new(Delivery {
-        sid: [7; 16],
-        workspace: Sid::from_bytes([1; 16]),
+        workspace: Sid::from_bytes([workspace; 16]),
         account: Sid::from_bytes([9; 16]),
-        key: [7; 16],
-        kind: DeliveryKind::Assignment {
-            reservation: Sid::from_bytes([7; 16]),
-            fallback_url: fallback.map(Into::into),
-        },
-        url: "http://127.0.0.1:9/assign".into(),
-        parameters: vec![("TaskSid".into(), "WT1".to_string())],
-        at: NOW,
+        kind,
+        url: url.into(),
+        event: Arc::new(event),
+        failure: None,
     })
+}
+
+/// The number that the event of a request has in its SID.
+fn number(attempt: &Attempt) -> u8 {
+    let sid = attempt.body.split("Sid=EV").nth(1).unwrap();
+    u8::from_str_radix(&sid[..2], 16).unwrap()
 }
 
 fn deliveries(waiting: impl IntoIterator<Item = Arc<Delivery>>) -> Deliveries {
@@ -86,12 +120,11 @@ fn codes(effects: &[Effect]) -> Vec<u32> {
 fn deliveries_of_one_key_leave_one_after_the_other_and_keys_side_by_side() {
     let mut deliveries = deliveries([event(1, 1), event(2, 1), event(3, 2)]);
     let first = start(&mut deliveries);
-    let bodies: Vec<&str> = first.iter().map(|attempt| attempt.body.as_str()).collect();
-    assert_eq!(bodies, ["EventType=task.created&N=1", "EventType=task.created&N=3"]);
+    assert_eq!(first.iter().map(number).collect::<Vec<_>>(), [1, 3]);
     assert!(start(&mut deliveries).is_empty());
     let effects = deliveries.finished(first[0].id, answered(204, "", ""), 3, NOW);
     assert!(matches!(effects[..], [Effect::Outbox(OutboxChange::Done { sid })] if sid == [1; 16]));
-    assert_eq!(start(&mut deliveries)[0].body, "EventType=task.created&N=2");
+    assert_eq!(number(&start(&mut deliveries)[0]), 2);
     assert_eq!(deliveries.outstanding(), 2);
 }
 
@@ -102,11 +135,10 @@ fn a_request_is_signed_and_keeps_its_idempotency_token_over_a_retry() {
     let header = |attempt: &Attempt, name: &str| {
         attempt.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     };
-    let signature = pointsman_token::signature::sign(
-        "token",
-        "http://127.0.0.1:9/events",
-        &[("EventType", "task.created"), ("N", "1")],
-    );
+    let told = event(1, 1);
+    let form = event_callback_form(&told.event, told.account, told.workspace);
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let signature = pointsman_token::signature::sign("token", "http://127.0.0.1:9/events", &form);
     assert_eq!(header(&first, "X-Twilio-Signature"), Some(signature));
     assert_eq!(header(&first, "User-Agent").as_deref(), Some("TwilioProxy/1.1"));
     assert!(deliveries.finished(first.id, refused(), 10, NOW).is_empty());
@@ -230,9 +262,71 @@ fn what_waits_of_a_deleted_workspace_is_forgotten_but_for_what_is_under_way() {
 }
 
 #[test]
-fn a_delivery_is_read_back_as_it_was_written() {
-    for delivery in [event(1, 2), assignment(None), assignment(Some("http://127.0.0.1:9/fallback#tt=100"))] {
-        assert_eq!(Delivery::decode(&delivery.encode()).as_ref(), Ok(&*delivery));
+fn a_guaranteed_callback_is_tried_again_after_growing_pauses_until_its_time_is_over() {
+    let hour = DurationMs(3_600_000);
+    let settings = DeliverySettings { guaranteed: Some(hour), ..DeliverySettings::default() };
+    let mut deliveries = Deliveries::new(settings);
+    deliveries.add(event(1, 1), "token".into());
+    deliveries.add(event(2, 1), "token".into());
+    let (mut now, mut attempts, mut longest) = (NOW, 0, 0);
+    let dead = loop {
+        let (mut started, _) = deliveries.next_attempts(now);
+        let attempt = started.pop().expect("the pause is over");
+        assert_eq!(number(&attempt), 1, "order is kept");
+        attempts += 1;
+        let effects = deliveries.finished(attempt.id, answered(503, "", ""), 5, now);
+        if !effects.is_empty() {
+            break effects;
+        }
+        assert!(deliveries.is_quiet(), "a pause is not waited for");
+        let until = deliveries.next_deadline().expect("it pauses");
+        assert!(now < until && until.since(now).0 <= limits::BACK_OFF_MS_MAX as i64);
+        longest = longest.max(until.since(now).0);
+        now = until;
+    };
+    assert!(NOW.plus(hour) <= now, "not given up early");
+    assert!(longest > 60_000, "pauses grow");
+    let Effect::Outbox(OutboxChange::Dead { delivery, .. }) = &dead[1] else { panic!("{dead:?}") };
+    assert_eq!(delivery.failure.as_ref().map(|failure| failure.attempts), Some(attempts));
+    assert_eq!(number(&deliveries.next_attempts(now).0[0]), 2);
+}
+
+#[test]
+fn an_outage_that_ends_in_time_loses_nothing_when_guaranteed() {
+    let settings = DeliverySettings { guaranteed: Some(DurationMs(3_600_000)), ..DeliverySettings::default() };
+    let mut deliveries = Deliveries::new(settings);
+    for number in 1..=20 {
+        deliveries.add(event(number, number % 4), "token".into());
     }
-    assert!(Delivery::decode(b"nonsense").is_err());
+    let (mut now, mut delivered) = (NOW, Vec::new());
+    while deliveries.outstanding() > 0 {
+        let (attempts, _) = deliveries.next_attempts(now);
+        for attempt in attempts {
+            let up = now.since(NOW).0 > 600_000;
+            let sent = number(&attempt);
+            let result = if up { answered(204, "", "") } else { refused() };
+            if !deliveries.finished(attempt.id, result, 1, now).is_empty() {
+                delivered.push(sent);
+            }
+        }
+        if deliveries.is_quiet() {
+            now = deliveries.next_deadline().unwrap_or(now);
+        }
+    }
+    for line in 0..4 {
+        let of_line: Vec<u8> = delivered.iter().copied().filter(|number| number % 4 == line).collect();
+        assert!(of_line.is_sorted() && of_line.len() == 5, "{of_line:?}");
+    }
+}
+
+#[test]
+fn a_delivery_is_read_back_as_it_was_written() {
+    let mut dead = (*event(1, 2)).clone();
+    dead.failure = Some(pointsman_dispatcher::DeliveryFailure { attempts: 3, reason: "refused".into() });
+    let written =
+        [event(1, 2), assignment(None), assignment(Some("http://127.0.0.1:9/fallback#tt=100")), Arc::new(dead)];
+    for delivery in written {
+        assert_eq!(delivery::decode(&delivery::encode(&delivery)).as_ref(), Ok(&*delivery));
+    }
+    assert!(delivery::decode(b"nonsense").is_err());
 }

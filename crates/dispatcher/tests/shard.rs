@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, Instruction};
 use pointsman_api::{Answer, CallScope, HttpRequest, create_workspace_command, parse};
 use pointsman_dispatcher::{
@@ -153,15 +154,23 @@ fn events_go_to_the_callback_that_asked_for_them_and_into_the_outbox() {
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "Attributes={}");
     let types: Vec<_> = bench.batch.deliveries.iter().map(|delivery| value(delivery, "EventType")).collect();
     assert_eq!(types, ["task.created", "reservation.created"]);
-    let keys: Vec<_> = bench.batch.deliveries.iter().map(|delivery| delivery.key).collect();
-    assert_eq!(keys[0], keys[1], "events of one task leave in order");
+    let lines: Vec<_> = bench.batch.deliveries.iter().map(|delivery| delivery.line()).collect();
+    assert_eq!(lines[0], lines[1], "events of one task leave in order");
     let put = |change: &OutboxChange| matches!(change, OutboxChange::Put(_));
     assert_eq!(bench.batch.outbox.iter().filter(|change| put(change)).count(), 2);
 }
 
+fn parameters(delivery: &Delivery) -> Vec<(&'static str, String)> {
+    let Delivery { workspace, account, ref event, .. } = *delivery;
+    match delivery.kind {
+        DeliveryKind::Event => event_callback_form(event, account, workspace),
+        DeliveryKind::Assignment { .. } => assignment_callback_form(event, account, workspace),
+    }
+}
+
 fn value(delivery: &Delivery, name: &str) -> String {
-    let found = delivery.parameters.iter().find(|(known, _)| known == name);
-    found.unwrap_or_else(|| panic!("no {name} in {:?}", delivery.parameters)).1.clone()
+    let found = parameters(delivery).into_iter().find(|(known, _)| *known == name);
+    found.unwrap_or_else(|| panic!("no {name} in {delivery:?}")).1
 }
 
 #[test]
@@ -173,13 +182,14 @@ fn an_assignment_callback_asks_with_exactly_twelve_parameters_and_its_answer_is_
     assert_eq!(bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), urls).status, 200);
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "Priority=3");
     let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
-    assert_eq!(delivery.parameters.len(), 12);
+    assert_eq!(parameters(&delivery).len(), 12);
     assert_eq!(value(&delivery, "TaskPriority"), "3");
-    let DeliveryKind::Assignment { reservation, fallback_url } = &delivery.kind else { panic!("{delivery:?}") };
+    let DeliveryKind::Assignment { fallback_url } = &delivery.kind else { panic!("{delivery:?}") };
+    let reservation = delivery.reservation().unwrap();
     assert_eq!(fallback_url.as_deref(), Some("http://127.0.0.1:9/b"));
 
     let outcome = AssignmentOutcome::Answered(CallbackAnswer::Instruction(Instruction::Accept));
-    bench.handle(Input::Assigned { workspace: delivery.workspace, reservation: *reservation, outcome });
+    bench.handle(Input::Assigned { workspace: delivery.workspace, reservation, outcome });
     let done = |change: &OutboxChange| matches!(change, OutboxChange::Done { sid } if *sid == reservation.bytes());
     assert!(bench.batch.outbox.iter().any(done), "what it does and that it is done are stored together");
     assert_eq!(bench.batch.records.len(), 1);
@@ -196,7 +206,7 @@ fn a_failed_assignment_callback_takes_the_offer_back_and_holds_the_task_off() {
     bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), url);
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "");
     let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
-    let DeliveryKind::Assignment { reservation, .. } = delivery.kind else { panic!("{delivery:?}") };
+    let reservation = delivery.reservation().unwrap();
     let outcome = AssignmentOutcome::Failed;
     bench.handle(Input::Assigned { workspace: delivery.workspace, reservation, outcome });
     assert!(bench.batch.deliveries.is_empty(), "no new offer for a second");

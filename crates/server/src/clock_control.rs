@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::configuration::ClockMode;
-use crate::deliveries::DeliveryMessage;
+use crate::deliveries::{DeliveryMessage, Idle};
 use crate::engines::{EngineHandles, Work};
 use crate::limits;
 
@@ -96,24 +96,25 @@ impl ClockControl {
     /// Waits until nothing is left to do at the present instant. Returns the next deadline, which lies ahead.
     async fn quiet(&self) -> Result<Option<Timestamp>, MoveError> {
         loop {
-            let before = self.deliveries_idle().await?;
+            let before = self.deliveries_idle().await?.added;
             let pass = self.pass().await?;
             if pass.next_deadline.is_some_and(|deadline| deadline <= self.clock.now()) {
                 self.tick();
                 continue;
             }
             // Whatever the pass has caused is handed over by now; nothing new means that all is at rest.
-            if self.deliveries_idle().await? != before {
+            let idle = self.deliveries_idle().await?;
+            if idle.added != before {
                 continue;
             }
             let mut projected = self.projected.clone();
             projected.wait_for(|projected| pass.position <= *projected).await.map_err(|_| MoveError::Unavailable)?;
-            return Ok(pass.next_deadline);
+            return Ok([pass.next_deadline, idle.next_deadline].into_iter().flatten().min());
         }
     }
 
-    /// Waits until every callback so far has ended. Returns how many there have ever been.
-    async fn deliveries_idle(&self) -> Result<u64, MoveError> {
+    /// Waits until every callback so far has ended or pauses.
+    async fn deliveries_idle(&self) -> Result<Idle, MoveError> {
         let (idle, told) = oneshot::channel();
         self.deliveries.send(DeliveryMessage::WhenIdle(idle)).await.map_err(|_| MoveError::Unavailable)?;
         told.await.map_err(|_| MoveError::Unavailable)

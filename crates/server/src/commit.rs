@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_channel::{Receiver, Sender};
 use pointsman_dispatcher::{Batch, Delivery, OutboxChange, PendingRecord, Reply};
+use pointsman_record as record;
 use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId};
 use tokio::sync::oneshot;
 
@@ -207,6 +208,9 @@ impl Committer {
         if self.deliveries.try_send(DeliveryMessage::Reload).is_err() {
             self.deliveries_overflown.store(true, Ordering::Release);
         }
+        // Wakes the projector, whose history may have fallen back.
+        let wake = Projection { last: Position::ZERO, records: Vec::new(), deleted: Vec::new() };
+        let _ = self.projections.try_send(wake);
         self.health.set_committing(true);
         tracing::info!("the store works again");
     }
@@ -241,15 +245,16 @@ fn stored_record(record: PendingRecord) -> Record {
 fn stored_change(change: OutboxChange) -> pointsman_store::OutboxChange {
     match change {
         OutboxChange::Put(delivery) => pointsman_store::OutboxChange::Put(OutboxEntry {
-            sid: delivery.sid,
+            sid: delivery.sid(),
             workspace: delivery.workspace.bytes(),
-            key: delivery.key,
-            due_ms: delivery.at.0,
-            payload: delivery.encode(),
+            key: delivery.line(),
+            due_ms: delivery.event.at.0,
+            payload: record::delivery::encode(&delivery),
         }),
         OutboxChange::Done { sid } => pointsman_store::OutboxChange::Done { sid },
-        OutboxChange::Dead { delivery, at, reason: _ } => {
-            pointsman_store::OutboxChange::Dead { sid: delivery.sid, at_ms: at.0, payload: delivery.encode() }
+        OutboxChange::Dead { delivery, at } => {
+            let payload = record::delivery::encode(&delivery);
+            pointsman_store::OutboxChange::Dead { sid: delivery.sid(), at_ms: at.0, payload }
         }
         OutboxChange::Forget { workspace } => pointsman_store::OutboxChange::Forget { workspace },
     }

@@ -9,6 +9,8 @@ use crossbeam_channel::Sender;
 use pointsman_dispatcher::{
     AttemptId, AttemptResult, Batch, Deliveries, Delivery, DeliveryKind, Effect, Input, OutboxChange,
 };
+use pointsman_engine::Timestamp;
+use pointsman_record as record;
 use pointsman_store::OutboxNumber;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -17,6 +19,7 @@ use crate::accounts::AccountsKeeper;
 use crate::callback_client::CallbackClient;
 use crate::clock::{self, Clock};
 use crate::commit::{CommitRequest, Done};
+use crate::configuration::ClockMode;
 use crate::engines::{EngineHandles, Work};
 use crate::limits;
 use crate::logging::chain;
@@ -31,10 +34,19 @@ pub(crate) enum DeliveryMessage {
     Add(Vec<Arc<Delivery>>),
     /// Look in the store for deliveries that are not known here.
     Reload,
-    /// Tell when nothing waits or is under way, and how many deliveries there have ever been.
-    WhenIdle(oneshot::Sender<u64>),
+    /// Tell when nothing is under way or could go.
+    WhenIdle(oneshot::Sender<Idle>),
     /// Finish what is under way and end.
     Stop,
+}
+
+/// No callback is under way or could go at the present instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Idle {
+    /// How many deliveries there have ever been.
+    pub(crate) added: u64,
+    /// When the next pause of a failed one ends.
+    pub(crate) next_deadline: Option<Timestamp>,
 }
 
 /// What the delivery task needs.
@@ -67,7 +79,7 @@ struct Running {
     /// The store holds deliveries that are not in memory.
     has_more: bool,
     added: u64,
-    waiting_for_idle: Vec<oneshot::Sender<u64>>,
+    waiting_for_idle: Vec<oneshot::Sender<Idle>>,
 }
 
 impl DeliveryTask {
@@ -91,6 +103,7 @@ impl Running {
             self.load();
             self.start_attempts();
             self.tell_idle();
+            let pause = self.pause();
             tokio::select! {
                 message = self.task.messages.recv() => match message {
                     Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
@@ -101,9 +114,19 @@ impl Running {
                 Some(finished) = self.attempts.join_next(), if !self.attempts.is_empty() => {
                     self.finish(finished.expect("attempts do not panic and are not cancelled"));
                 }
+                () = tokio::time::sleep(pause) => {}
             }
         }
         self.drain().await;
+    }
+
+    /// How long until a failed callback is to be tried again. A virtual clock tells by a message.
+    fn pause(&self) -> Duration {
+        let until = self.task.deliveries.next_deadline().filter(|_| self.task.clock.mode() == ClockMode::System);
+        until.map_or(limits::DELIVERY_IDLE, |until| {
+            let pause_ms = until.since(self.task.clock.now()).0.max(0);
+            Duration::from_millis(pause_ms as u64).min(limits::DELIVERY_IDLE)
+        })
     }
 
     /// Gives what is under way a little time; the rest is sent again after the next start.
@@ -134,7 +157,7 @@ impl Running {
     }
 
     fn add(&mut self, delivery: Arc<Delivery>) {
-        if !self.known.insert(delivery.sid) {
+        if !self.known.insert(delivery.sid()) {
             return;
         }
         self.added += 1;
@@ -164,7 +187,7 @@ impl Running {
             };
             after = last.number;
             for waiting in page {
-                match Delivery::decode(&waiting.entry.payload) {
+                match record::delivery::decode(&waiting.entry.payload) {
                     Ok(delivery) => self.add(Arc::new(delivery)),
                     Err(error) => tracing::error!(error = chain(&error), "a stored callback cannot be read"),
                 }
@@ -212,7 +235,7 @@ impl Running {
                 Effect::Outbox(change) => {
                     match &change {
                         OutboxChange::Done { sid } => self.known.remove(sid),
-                        OutboxChange::Dead { delivery, .. } => self.known.remove(&delivery.sid),
+                        OutboxChange::Dead { delivery, .. } => self.known.remove(&delivery.sid()),
                         OutboxChange::Put(_) | OutboxChange::Forget { .. } => false,
                     };
                     outbox.push(change);
@@ -225,7 +248,7 @@ impl Running {
                 }
                 Effect::Warn { code, delivery, reason } => {
                     let kind = match delivery.kind {
-                        DeliveryKind::Event { .. } => "event",
+                        DeliveryKind::Event => "event",
                         DeliveryKind::Assignment { .. } => "assignment",
                     };
                     tracing::warn!(code, workspace_sid = %delivery.workspace, kind, reason, "callback failed");
@@ -244,9 +267,12 @@ impl Running {
     }
 
     fn tell_idle(&mut self) {
-        if self.task.deliveries.outstanding() == 0 && !self.has_more {
-            for idle in self.waiting_for_idle.drain(..) {
-                let _ = idle.send(self.added);
+        // What does not fit into memory while others pause waits for them: it stands behind them.
+        let is_full = limits::DELIVERIES_IN_MEMORY_MAX / 2 < self.known.len();
+        if self.task.deliveries.is_quiet() && (!self.has_more || is_full) {
+            let idle = Idle { added: self.added, next_deadline: self.task.deliveries.next_deadline() };
+            for waiting in self.waiting_for_idle.drain(..) {
+                let _ = waiting.send(idle);
             }
         }
     }

@@ -71,3 +71,5 @@ pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 pub const METRICS_CONNECTIONS_MAX: usize = 64;
 /// Bytes of a body that is too large which are read and thrown away before the connection is closed.
 pub const BODY_BYTES_DISCARDED_MAX: usize = 64 << 20;
+/// How long the delivery task sleeps when nothing happens.
+pub(crate) const DELIVERY_IDLE: Duration = Duration::from_secs(60);

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 
 use pointsman_api::{CorsOrigins, Settings};
 use pointsman_dispatcher::{Batch, Deliveries, DeliverySettings, Shard};
+use pointsman_engine::DurationMs;
 use pointsman_engine::accounts::AccountEvent;
 use pointsman_store::{
     MemoryStore, OpenError, Options, Position, ReadError, SnapshotList, SqliteStore, Store, StreamId, WriteError,
@@ -378,7 +379,7 @@ impl Parts {
             spawn("maintenance", move || maintenance.run())?,
         ];
         let delivery_task = DeliveryTask {
-            deliveries: Deliveries::new(DeliverySettings { user_agent: configuration.callbacks.user_agent.clone() }),
+            deliveries: Deliveries::new(delivery_settings(&configuration)),
             messages: delivery_messages,
             overflown,
             client,
@@ -459,4 +460,13 @@ impl Parts {
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
+}
+
+fn delivery_settings(configuration: &Configuration) -> DeliverySettings {
+    let callbacks = &configuration.callbacks;
+    let guaranteed = DurationMs::from_seconds(callbacks.guaranteed_hours * 3_600);
+    DeliverySettings {
+        user_agent: callbacks.user_agent.clone(),
+        guaranteed: callbacks.guaranteed.then_some(guaranteed),
+    }
 }
