@@ -164,7 +164,7 @@ pub enum Event {
         reason: Option<Arc<str>>,
         version: Version,
     },
-    /// It follows the present version of its Workflow's configuration.
+    /// It follows the present version of its Workflow's configuration, and is nowhere until it is placed there.
     TaskConfigurationChanged {
         id: Id<Task>,
     },

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::named_activity;
-use super::task::{ALL_COMPLETED, TARGET_UNAVAILABLE, cancel_direct_events};
+use super::task::{ALL_COMPLETED, TARGET_UNAVAILABLE, cancel_direct};
 use super::transfer;
 use crate::command::Reply;
 use crate::event::Event;
@@ -259,7 +259,7 @@ pub(super) struct OfferEnd {
     consequence: Consequence,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Consequence {
     /// Others are still asked.
     None,
@@ -269,7 +269,8 @@ enum Consequence {
     DirectCanceled,
     TransferFailed {
         transfer: Id<Transfer>,
-        canceled: bool,
+        /// The Task is over, and these reservations with it.
+        over: Option<Vec<Id<Reservation>>>,
     },
     TransferAttemptFailed {
         transfer: Id<Transfer>,
@@ -319,13 +320,13 @@ impl OfferEnd {
         }
         if let Some(transfer) = state.open_transfer(task).map(|transfer| transfer.id) {
             return match transfer::offer_ended(turn, transfer, cause) {
-                transfer::Offered::Failed { canceled } => Consequence::TransferFailed { transfer, canceled },
+                transfer::Offered::Failed { over } => Consequence::TransferFailed { transfer, over },
                 transfer::Offered::AttemptFailed => Consequence::TransferAttemptFailed { transfer },
             };
         }
         if let Some(Place::Worker(worker)) = task.place {
             let reason = format!("{TARGET_UNAVAILABLE}: {}", state.the_worker(worker).sid);
-            cancel_direct_events(turn, id, &reason);
+            cancel_direct(turn, id, &reason);
             return Consequence::DirectCanceled;
         }
         fall_back(turn, id, cause);
@@ -348,10 +349,12 @@ impl OfferEnd {
         match self.consequence {
             Consequence::None | Consequence::Returned => {}
             Consequence::DirectCanceled => turn.publish_task(EventKind::TaskCanceled, self.task),
-            Consequence::TransferFailed { transfer, canceled } => {
+            Consequence::TransferFailed { transfer, over } => {
                 turn.publish_transfer(EventKind::TaskTransferFailed, transfer);
-                let kind = if canceled { EventKind::TaskCanceled } else { EventKind::TaskUpdated };
-                turn.publish_task(kind, self.task);
+                match over {
+                    Some(over) => transfer::publish_over(turn, self.task, over),
+                    None => turn.publish_task(EventKind::TaskUpdated, self.task),
+                }
             }
             Consequence::TransferAttemptFailed { transfer } => {
                 turn.publish_transfer(EventKind::TaskTransferAttemptFailed, transfer);

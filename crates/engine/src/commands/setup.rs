@@ -47,15 +47,14 @@ pub(super) fn end_leg(turn: &mut Turn<'_>, id: Id<Reservation>, activity: Option
     let worker = reservation.worker;
     let activity = activity.and_then(|sid| state.find_activity(sid)).map(|activity| activity.id);
     if reservation.status == ReservationStatus::Accepted {
-        if state.is_multitask() {
+        // The move is part of the transition: all its events show the Worker there.
+        let moved = activity.and_then(|activity| turn.move_worker(worker, activity, None));
+        if turn.state().is_multitask() {
             wrap_accepted(turn, id);
         } else {
             complete_held(turn, id);
         }
-        if let Some(activity) = activity.filter(|_| turn.state().workers.live(worker).is_some()) {
-            let moved = turn.move_worker(worker, activity, None).map(|left| (worker, left));
-            publish_moves(turn, moved);
-        }
+        publish_moves(turn, moved.map(|left| (worker, left)));
     }
     Reply::Reservation(id)
 }

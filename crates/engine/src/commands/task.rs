@@ -1,6 +1,5 @@
 //! Tasks. Reference: rest-contract, section 6.9; routing, sections 4.1, 4.5 and 4.6.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,17 +15,17 @@ use crate::limits::TASK_TIMEOUT_SECONDS_DEFAULT;
 use crate::public_event::EventKind;
 use crate::rejection::{ObjectKind, Reference, Rejection};
 use crate::state::{
-    Place, Reservation, RestartCause, RoutingTarget, State, Task, TaskChannel, TaskQueue, Transfer, Worker, Workflow,
+    Place, Reservation, RestartCause, RoutingTarget, State, Task, TaskChannel, TaskQueue, Transfer, Workflow,
 };
 use crate::turn::Turn;
-use crate::values::{Priority, ReservationStatus, TaskStatus, TransferStatus};
+use crate::values::{Priority, ReservationStatus, TaskStatus, TransferStatus, Version};
 
 // Reasons that the service itself gives (reference: routing, section 4.8).
 pub(crate) const CANCELED_TTL: &str = "Task TTL Exceeded";
 pub(crate) const CANCELED_EXHAUSTED: &str = "Task TTL Exceeded or Max assignment count exceeded";
 pub(crate) const CANCELED_WORKFLOW: &str = "Task canceled on Workflow timeout";
 pub(crate) const CANCELED_SKIP: &str = "Task canceled on Workflow skip";
-pub(crate) const TARGET_SLA: &str = "RoutingTarget SLA for Reservation creation was not met";
+const TARGET_SLA: &str = "RoutingTarget SLA for Reservation creation was not met";
 /// Followed by a colon and the Worker's SID.
 pub(crate) const TARGET_UNAVAILABLE: &str = "RoutingTarget not available for Reservation acceptance";
 pub(crate) const ALL_COMPLETED: &str = "All reservations were completed";
@@ -259,20 +258,15 @@ pub(crate) fn cancel_task(turn: &mut Turn<'_>, id: Id<Task>, reason: Option<Arc<
     end.end_reservations(turn).publish(turn, EventKind::TaskCanceled);
 }
 
-/// A Task for one Worker that cannot be offered: canceled, and `reservation.failed` if it never was.
-pub(super) fn cancel_direct(turn: &mut Turn<'_>, id: Id<Task>, reason: &str, failed: bool) {
-    let reason = match turn.state().the_task(id).place {
-        Some(Place::Worker(worker)) if !failed => format!("{reason}: {}", turn.state().sid::<Worker>(worker)),
-        _ => reason.to_string(),
-    };
-    cancel_direct_events(turn, id, &reason);
-    if failed {
-        turn.publish_task(EventKind::ReservationFailed, id);
-    }
+/// A Task for one Worker to whom it cannot be offered.
+pub(super) fn fail_direct(turn: &mut Turn<'_>, id: Id<Task>) {
+    cancel_direct(turn, id, TARGET_SLA);
+    turn.publish_task(EventKind::ReservationFailed, id);
     turn.publish_task(EventKind::TaskCanceled, id);
 }
 
-pub(super) fn cancel_direct_events(turn: &mut Turn<'_>, id: Id<Task>, reason: &str) {
+/// The events of a Task for one Worker that ends without acceptance.
+pub(super) fn cancel_direct(turn: &mut Turn<'_>, id: Id<Task>, reason: &str) {
     let version = turn.state().the_task(id).version.next();
     turn.emit(Event::TaskStatusChanged { id, status: TaskStatus::Canceled, reason: Some(reason.into()), version });
 }
@@ -292,7 +286,7 @@ pub(super) fn remove(turn: &mut Turn<'_>, id: Id<Task>, kind: EventKind) {
 pub(super) fn write_attributes(turn: &mut Turn<'_>, id: Id<Task>, attributes: Attributes) -> Reply {
     let task = turn.state().the_task(id);
     if !attributes.same_json(&task.attributes) {
-        let event = updated(task, attributes, task.priority);
+        let event = updated(task, attributes, task.priority, task.version.next());
         turn.emit(event);
         turn.publish_task(EventKind::TaskUpdated, id);
     }
@@ -300,7 +294,7 @@ pub(super) fn write_attributes(turn: &mut Turn<'_>, id: Id<Task>, attributes: At
 }
 
 /// The event that gives a Task new attributes and a priority.
-pub(super) fn updated(task: &Task, attributes: Attributes, priority: Priority) -> Event {
+pub(super) fn updated(task: &Task, attributes: Attributes, priority: Priority, version: Version) -> Event {
     Event::TaskUpdated {
         id: task.id,
         attributes,
@@ -308,7 +302,7 @@ pub(super) fn updated(task: &Task, attributes: Attributes, priority: Priority) -
         task_channel: task.task_channel,
         virtual_start_time: task.virtual_start_time,
         reason: task.reason.clone(),
-        version: task.version.next(),
+        version,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens when a deadline is due. Reference: routing, sections 3.1 and 4.7.
 
 use super::reservation;
-use super::task::{CANCELED_TTL, TARGET_SLA, cancel_direct, cancel_task, remove};
+use super::task::{CANCELED_TTL, cancel_task, fail_direct, remove};
 use crate::event::Event;
 use crate::public_event::EventKind;
 use crate::routing::index::Timer;
@@ -18,7 +18,7 @@ pub(crate) fn fire(turn: &mut Turn<'_>, timer: Timer) {
                 && expired.status == TaskStatus::Pending
                 && expired.assignments == 0;
             if never_offered {
-                cancel_direct(turn, id, TARGET_SLA, true);
+                fail_direct(turn, id);
             } else {
                 cancel_task(turn, id, Some(CANCELED_TTL.into()));
             }

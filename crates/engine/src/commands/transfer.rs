@@ -20,14 +20,15 @@ pub(super) fn initiate(turn: &mut Turn<'_>, request: InitiateTransfer) -> Result
     let target = check(state, &request).map_err(|reason| Rejection::TransferRefused { reason })?;
     let task = request.task;
 
+    let left = turn.place_left(task);
     let of = state.the_task(task);
     let attributes = request.attributes.filter(|attributes| !attributes.same_json(&of.attributes));
     let priority = request.priority.unwrap_or(of.priority);
     if attributes.is_some() || priority != of.priority {
-        let event = updated(of, attributes.unwrap_or_else(|| of.attributes.clone()), priority);
+        // One transition, one version: the change of status that follows raises it.
+        let event = updated(of, attributes.unwrap_or_else(|| of.attributes.clone()), priority, of.version);
         turn.emit(event);
     }
-    let left = turn.place_left(task);
     let id = turn.next_id();
     turn.emit(Event::TransferInitiated {
         id,
@@ -132,9 +133,12 @@ pub(crate) fn leave(turn: &mut Turn<'_>, id: Id<Reservation>) {
 }
 
 /// What an unsuccessful offer meant for the transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Offered {
-    Failed { canceled: bool },
+    /// `over`: see [`give_back`].
+    Failed {
+        over: Option<Vec<Id<Reservation>>>,
+    },
     AttemptFailed,
 }
 
@@ -155,7 +159,7 @@ pub(super) fn offer_ended(turn: &mut Turn<'_>, id: Id<Transfer>, cause: RoutingC
                 | RoutingCause::Transfer => "Transfer failed because the reservation was canceled",
             };
             change(turn, id, TransferStatus::Failed, Some(reason));
-            Offered::Failed { canceled: give_back(turn, id, reason) }
+            Offered::Failed { over: give_back(turn, id, reason) }
         }
         TransferTarget::TaskQueue(_) => {
             let reason = match cause {
@@ -183,8 +187,8 @@ const ATTEMPT_CANCELED: &str =
     "Transfer attempt failed on reservation cancel because there are no more pending reservations";
 
 /// The Task after a transfer that ended without success: assigned while somebody holds it, else pending in the queue
-/// it came from, else canceled. Returns whether it was canceled.
-fn give_back(turn: &mut Turn<'_>, id: Id<Transfer>, reason: &str) -> bool {
+/// it came from, else canceled: then returns the reservations that were completed with it, for their events.
+fn give_back(turn: &mut Turn<'_>, id: Id<Transfer>, reason: &str) -> Option<Vec<Id<Reservation>>> {
     let state = turn.state();
     let transfer = state.the_transfer(id);
     let task = state.the_task(transfer.task);
@@ -199,25 +203,46 @@ fn give_back(turn: &mut Turn<'_>, id: Id<Transfer>, reason: &str) -> bool {
         let queue = queue_before.or(task.task_queue);
         let place = task.place;
         place_in_queue(turn, task_id, queue, place);
-        return false;
+        return None;
     }
     if let Some(queue) = queue_before {
         if status == TaskStatus::Pending {
-            place_in_queue(turn, task_id, Some(queue), Some(Place::Queue));
+            // Only the queue changes, if that; it raises the version itself.
+            let task = turn.state().the_task(task_id);
+            if task.task_queue != Some(queue) {
+                let event = Event::TaskPlaced {
+                    id: task_id,
+                    place: Some(Place::Queue),
+                    task_queue: Some(queue),
+                    priority: task.priority,
+                    clock_start: task.clock_start,
+                    budget_seconds: task.budget_seconds,
+                    version,
+                };
+                turn.emit(event);
+            }
         } else {
             wait_in_queue(turn, task_id, queue);
             turn.returned.push((task_id, RoutingCause::Transfer));
         }
-        return false;
+        return None;
     }
     let reason = Some(Arc::from(reason));
     turn.emit(Event::TaskStatusChanged { id: task_id, status: TaskStatus::Canceled, reason, version });
     let state = turn.state();
     let rest: Vec<_> = state.active_reservations(state.the_task(task_id)).map(|held| held.id).collect();
-    for reservation in rest {
-        change_status(turn, reservation, ReservationStatus::Completed, None);
+    for reservation in &rest {
+        change_status(turn, *reservation, ReservationStatus::Completed, None);
     }
-    true
+    Some(rest)
+}
+
+/// What a Task that is over shows after its transfer: its own end, then that of its reservations.
+pub(super) fn publish_over(turn: &mut Turn<'_>, task: Id<Task>, over: Vec<Id<Reservation>>) {
+    turn.publish_task(EventKind::TaskCanceled, task);
+    for reservation in over {
+        turn.publish_reservation(EventKind::ReservationCompleted, reservation);
+    }
 }
 
 fn change(turn: &mut Turn<'_>, id: Id<Transfer>, status: TransferStatus, failed_reason: Option<&str>) {
@@ -240,14 +265,14 @@ pub(super) fn cancel(turn: &mut Turn<'_>, id: Id<Transfer>) -> Result<Reply, Rej
         moved.extend(turn.restore_activity(*reservation));
     }
     change(turn, id, TransferStatus::Canceled, None);
-    let canceled = give_back(turn, id, "Transfer was canceled");
+    let over = give_back(turn, id, "Transfer was canceled");
     for reservation in pending {
         turn.publish_reservation(EventKind::ReservationCanceled, reservation);
     }
     publish_moves(turn, moved);
     turn.publish_transfer(EventKind::TaskTransferCanceled, id);
-    if canceled {
-        turn.publish_task(EventKind::TaskCanceled, task);
+    if let Some(over) = over {
+        publish_over(turn, task, over);
     } else {
         turn.publish_queue_change(task, &left, Some(RoutingCause::Transfer));
         turn.publish_task(EventKind::TaskUpdated, task);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use pointsman_expression::Attributes;
 
 use super::reservation::OfferEnd;
-use super::task::{TARGET_SLA, cancel_direct};
+use super::task::fail_direct;
 use super::{check_limit, check_name, named_activity};
 use crate::command::{Reply, UpdateWorker};
 use crate::event::Event;
@@ -130,7 +130,7 @@ pub(super) fn delete(turn: &mut Turn<'_>, id: Id<Worker>) -> Result<Reply, Rejec
         end.publish_consequences(turn);
     }
     for task in stranded {
-        cancel_direct(turn, task, TARGET_SLA, true);
+        fail_direct(turn, task);
     }
     Ok(Reply::Deleted)
 }

@@ -963,16 +963,19 @@ impl Class {
     }
 }
 
-/// Rule 6: who holds an active reservation for the Task itself, but for the initiator of a cold transfer to a queue.
+/// Rule 6: who holds an active reservation for the Task itself, but for the initiator of a transfer to a queue that is
+/// cold, or is as good as cold because the initiator has stopped working on it.
 fn excluded(state: &State, task: &Task) -> Vec<Id<Worker>> {
     let returning = state.open_transfer(task).filter(|transfer| {
-        transfer.mode == TransferMode::Cold && matches!(transfer.target, crate::state::TransferTarget::TaskQueue(_))
+        let initiating = state.the_reservation(transfer.initiating_reservation);
+        let leaves = transfer.mode == TransferMode::Cold || initiating.status != ReservationStatus::Accepted;
+        leaves && matches!(transfer.target, crate::state::TransferTarget::TaskQueue(_))
     });
-    let returning = returning.map(|transfer| transfer.initiating_worker);
+    let returning = returning.map(|transfer| transfer.initiating_reservation);
     let mut workers: Vec<_> = state
         .active_reservations(task)
+        .filter(|reservation| Some(reservation.id) != returning)
         .map(|reservation| reservation.worker)
-        .filter(|worker| Some(*worker) != returning)
         .collect();
     workers.sort_unstable();
     workers.dedup();

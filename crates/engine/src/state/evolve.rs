@@ -302,7 +302,10 @@ impl State {
                 let workflow = self.the_task(*id).workflow.expect("only Tasks of a Workflow follow rules");
                 let configuration =
                     self.workflow(workflow).expect("the Workflow of a waiting Task exists").configuration.clone();
-                self.tasks.live_mut(*id).configuration = Some(configuration);
+                let task = self.tasks.live_mut(*id);
+                task.configuration = Some(configuration);
+                // Its position meant something in the rules before.
+                task.place = None;
             }
             Event::TaskRestartChanged { id, restart } => self.tasks.live_mut(*id).restart = *restart,
             Event::TaskHoldOffChanged { id, failures, until } => {
