@@ -5,6 +5,7 @@
 
 mod file;
 mod given;
+mod page;
 mod problem;
 mod settings;
 
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 use pointsman_engine::Limits;
 
 pub use self::given::Given;
+pub use self::page::page;
 pub use self::problem::{ConfigurationError, Problem};
 pub use self::settings::{SETTINGS, Setting};
 

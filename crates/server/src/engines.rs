@@ -340,3 +340,22 @@ impl Running {
 pub(crate) fn newest_instant(shards: &[Shard]) -> Option<Timestamp> {
     shards.iter().filter_map(Shard::newest_instant).max()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_at_the_bound_wait_and_one_past_it_is_refused() {
+        let (handle, inbox) = EngineHandle::new();
+        let answers: Vec<_> = (0..limits::REQUESTS_WAITING_MAX)
+            .map(|_| handle.request(|ticket| Input::Barrier { ticket }).expect("there is room"))
+            .collect();
+        assert_eq!(handle.request(|ticket| Input::Barrier { ticket }).err(), Some(Full));
+        assert_eq!(handle.waiting(), answers.len());
+        // What the server itself sends is never refused and takes nobody's place.
+        let _answer = handle.ask_always(|ticket| Input::Barrier { ticket });
+        assert_eq!(handle.waiting(), answers.len());
+        assert_eq!(inbox.len(), answers.len() + 1);
+    }
+}
