@@ -12,7 +12,9 @@ help:
 	echo "make build  build target/release/pointsman"
 
 build:
-	@echo "building target/release/pointsman (the first time takes some minutes)"
+	@.ci/tools build
+	export PATH="$$PATH:$$HOME/.cargo/bin"
+	echo "building target/release/pointsman (the first time takes some minutes)"
 	cargo build --release --quiet -p pointsman
 
 # Settings come from POINTSMAN_* variables as always. Where no account was chosen, one is kept in a file that only its
