@@ -68,14 +68,8 @@ impl State {
 
     fn task_facts(&self, kind: EventKind, task: &Task) -> TaskFacts {
         let channel = self.the_task_channel(task.task_channel);
-        // An acceptance shows whether there was one before it: those of this event itself do not count.
-        let others = task.reservations.iter().map(|id| self.the_reservation(*id)).filter(|reservation| {
-            matches!(
-                reservation.status,
-                ReservationStatus::Accepted | ReservationStatus::Wrapping | ReservationStatus::Completed
-            )
-        });
-        let accepted = others.count();
+        // An acceptance tells whether there was one before it.
+        let before = u32::from(kind == EventKind::ReservationAccepted);
         TaskFacts {
             sid: task.sid,
             attributes: task.attributes.shared_text(),
@@ -90,7 +84,7 @@ impl State {
             routing_target: task.routing_target.map(|target| self.routing_target_facts(target)),
             reason: task.reason.clone(),
             known_worker: self.known_worker(task).map(|worker| worker.sid),
-            accepted_before: if kind == EventKind::ReservationAccepted { accepted > 1 } else { accepted > 0 },
+            accepted_before: task.acceptances > before,
         }
     }
 

@@ -208,10 +208,7 @@ impl State {
 
     /// The active reservations of a Task, in creation order.
     pub fn active_reservations<'a>(&'a self, task: &'a Task) -> impl Iterator<Item = &'a Reservation> + 'a {
-        task.reservations
-            .iter()
-            .map(|id| self.the_reservation(*id))
-            .filter(|reservation| reservation.status.is_active())
+        task.active.iter().map(|id| self.the_reservation(*id))
     }
 
     /// What expressions see of a Worker.

@@ -250,6 +250,8 @@ impl State {
                     first_accepted: None,
                     finished: None,
                     reservations: Vec::new(),
+                    active: Vec::new(),
+                    acceptances: 0,
                     transfers: Vec::new(),
                 });
             }
@@ -337,7 +339,9 @@ impl State {
                     transfer: *transfer,
                 };
                 self.reservations.insert(reservation);
-                self.tasks.live_mut(*task).reservations.push(*id);
+                let task = self.tasks.live_mut(*task);
+                task.reservations.push(*id);
+                task.active.push(*id);
                 let worker = self.workers.live_mut(*worker);
                 worker.version = *worker_version;
                 worker.last_reserved = now;
@@ -412,9 +416,14 @@ impl State {
         before: ReservationStatus,
         after: ReservationStatus,
     ) {
-        let task_channel = self.the_task(task).task_channel;
+        let task = self.tasks.live_mut(task);
+        let task_channel = task.task_channel;
         let worker = self.workers.live_mut(worker);
+        if after == ReservationStatus::Accepted {
+            task.acceptances += 1;
+        }
         if !after.is_active() {
+            task.active.retain(|active| *active != id);
             worker.active.retain(|active| *active != id);
         }
         let Some(channel) = worker.channel_mut(task_channel) else { return };

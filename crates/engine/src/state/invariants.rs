@@ -8,6 +8,9 @@ impl State {
     pub fn check_invariants(&self) {
         for task in self.tasks() {
             let active: alloc::vec::Vec<_> = self.active_reservations(task).collect();
+            let all = task.reservations.iter().map(|id| self.the_reservation(*id));
+            let of_all = all.filter(|reservation| reservation.status.is_active()).map(|reservation| reservation.id);
+            assert!(of_all.eq(task.active.iter().copied()), "{}: active reservations", task.sid);
             let accepted =
                 active.iter().filter(|reservation| reservation.status == ReservationStatus::Accepted).count();
             let pending = active.iter().filter(|reservation| reservation.status == ReservationStatus::Pending).count();

@@ -51,6 +51,10 @@ pub struct Task {
     pub finished: Option<Timestamp>,
     /// All its reservations, in creation order.
     pub reservations: Vec<Id<Reservation>>,
+    /// Those that are pending, accepted or wrapping, in creation order.
+    pub active: Vec<Id<Reservation>>,
+    /// How often it was accepted.
+    pub acceptances: u32,
     /// All its transfers, in creation order; only the last one can be under way.
     pub transfers: Vec<Id<Transfer>>,
 }

@@ -118,6 +118,8 @@ message!(TaskMessage for Task {
     24 finished: Option<i64> [sint64, optional],
     25 reservations: Vec<u64> [uint64, repeated],
     26 transfers: Vec<u64> [uint64, repeated],
+    27 active: Vec<u64> [uint64, repeated],
+    28 acceptances: u32 [uint32],
 } derived |reader| {
     sid: reader.derived_sid(id),
     configuration: None,

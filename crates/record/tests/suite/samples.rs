@@ -468,6 +468,8 @@ pub(crate) fn snapshot() -> Snapshot {
         first_accepted: None,
         finished: None,
         reservations: vec![id(15)],
+        active: Vec::new(),
+        acceptances: 0,
         transfers: Vec::new(),
     };
     let assigned = Task {
@@ -479,6 +481,8 @@ pub(crate) fn snapshot() -> Snapshot {
         hold_off: HoldOff::default(),
         first_accepted: Some(at(-9)),
         reservations: vec![id(16)],
+        active: vec![id(16)],
+        acceptances: 1,
         transfers: vec![id(17)],
         place: None,
         ..waiting.clone()
@@ -495,6 +499,8 @@ pub(crate) fn snapshot() -> Snapshot {
         place: Some(Place::Worker(id(8))),
         finished: Some(at(-1)),
         reservations: Vec::new(),
+        active: Vec::new(),
+        acceptances: 0,
         ..waiting.clone()
     };
     let rejected = Reservation {
