@@ -15,7 +15,7 @@ use crate::target::Target;
 #[derive(Debug)]
 pub enum Outcome {
     Answer(Answer),
-    /// The answer needs stored public events: read them, then [`finish_history`](crate::finish_history).
+    /// The answer needs stored public events: read them, then make a [`HistoryAnswer`](crate::HistoryAnswer).
     History(Box<HistoryRequest>),
     /// Answer, and then see to the instruction.
     Instruction {

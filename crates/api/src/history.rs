@@ -94,11 +94,38 @@ pub(crate) enum Finish {
     Statistics(Box<statistics::Cumulation>),
 }
 
-/// Makes the answer out of the events that the query asked for, in the order asked for.
-pub fn finish_history(request: &HistoryRequest, events: &[PublicEvent]) -> Answer {
-    match &request.finish {
-        Finish::OneEvent(one) => events::finish_one(request, one, events),
-        Finish::Events(page) => events::finish_page(request, page, events),
-        Finish::Statistics(cumulation) => statistics::finish(request, cumulation, events),
+/// An answer in the making: asks for events, takes them one by one, and never holds more than it shows.
+#[derive(Debug)]
+pub struct HistoryAnswer {
+    request: HistoryRequest,
+    /// Events that the answer shows; at most as many as the query's limit.
+    events: Vec<PublicEvent>,
+}
+
+impl HistoryAnswer {
+    pub const fn new(request: HistoryRequest) -> Self {
+        Self { request, events: Vec::new() }
+    }
+
+    pub const fn request(&self) -> &HistoryRequest {
+        &self.request
+    }
+
+    /// Takes the next event that the query asked for, in the order asked for.
+    pub fn add(&mut self, event: PublicEvent) {
+        match &mut self.request.finish {
+            Finish::OneEvent(_) | Finish::Events(_) => self.events.push(event),
+            Finish::Statistics(cumulation) => cumulation.add(&event),
+        }
+    }
+
+    /// Makes the answer out of what was added.
+    pub fn finish(self) -> Answer {
+        let Self { request, events } = self;
+        match &request.finish {
+            Finish::OneEvent(one) => events::finish_one(&request, one, &events),
+            Finish::Events(page) => events::finish_page(&request, page, &events),
+            Finish::Statistics(cumulation) => cumulation.clone().finish(&request),
+        }
     }
 }

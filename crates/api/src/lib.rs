@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! HttpRequest ──► parse ──► Call ──► execute(&Call, &mut Turn) ──► Outcome::Answer
-//!    bytes        no state           in the Workspace's turn     └► Outcome::History ──► finish_history(events)
+//!    bytes        no state           in the Workspace's turn     └► Outcome::History ──► HistoryAnswer(events)
 //! ```
 //!
 //! - [`parse`] needs no state and runs wherever the bytes arrive; [`Call::scope`](Call) tells who decides.
-//! - Calls of a Workspace: [`execute`], then perhaps [`finish_history`]. Render happens before the turn settles.
+//! - Calls of a Workspace: [`execute`], then perhaps [`HistoryAnswer`]. Render happens before the turn settles.
 //! - Calls beside the Workspaces ([`AccountCall`]): [`index`], [`create_workspace_command`] and [`created_workspace`],
 //!   [`workspace_row`] and [`workspace_page`], [`execute_keys`].
 //! - Every answer gets [`add_common_headers`]; `OPTIONS` is answered by [`preflight`] before credentials are looked at;
@@ -51,7 +51,7 @@ pub use crate::account::{
 };
 pub use crate::errors::ApiError;
 pub use crate::execute::{Instructed, Outcome, execute};
-pub use crate::history::{EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest, finish_history};
+pub use crate::history::{EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
 pub use crate::http::{
     Answer, CorsOrigins, Header, HttpRequest, add_common_headers, add_rate_headers, cors_headers, preflight,
 };

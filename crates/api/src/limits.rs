@@ -18,8 +18,8 @@ pub const LONG_FRIENDLY_NAME_CHARS_MAX: usize = 255;
 pub const UNIQUE_NAME_CHARS_MAX: usize = 64;
 /// Characters of a Task's reason. Reference: rest-contract, section 6.9 [decide].
 pub const REASON_CHARS_MAX: usize = 4_096;
-/// Characters of a URL, of a filter of events and of other free text.
-pub const URL_CHARS_MAX: usize = 8_192;
+/// Bytes of a URL; no more than callbacks can be sent to.
+pub const URL_BYTES_MAX: usize = 4_096;
 pub const TEXT_CHARS_MAX: usize = 16_384;
 /// TaskQueues of one bulk request. Reference: statistics, section 8.4 [doc].
 pub const BULK_TASK_QUEUES_MAX: usize = 50;

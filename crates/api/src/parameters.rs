@@ -18,7 +18,7 @@ use crate::dates;
 use crate::errors::{self, ApiError};
 use crate::limits::{
     FRIENDLY_NAME_CHARS_MAX, PAGE_SIZE_MAX, SPLIT_SECONDS_MAX, SPLIT_THRESHOLDS_MAX, TEXT_CHARS_MAX,
-    UNIQUE_NAME_CHARS_MAX, URL_CHARS_MAX,
+    UNIQUE_NAME_CHARS_MAX, URL_BYTES_MAX,
 };
 
 /// One parameter of an operation, as tables list it.
@@ -480,7 +480,7 @@ impl Spec {
             },
             Kind::Choices { words, published: _ } => return self.choices(words, given),
             Kind::Url => {
-                if URL_CHARS_MAX < last.chars().count() || !is_absolute_url(last) {
+                if URL_BYTES_MAX < last.len() || !is_absolute_url(last) {
                     return Err(self.error(&errors::NOT_A_URL, &[("value", &last)]));
                 }
                 Value::Text(last.into())
@@ -597,26 +597,12 @@ fn or_list(words: &[&str]) -> String {
     }
 }
 
-/// `http:` or `https:` with a host; a fragment may hold connection overrides.
+/// `http:` or `https:` with a host, by the grammar that callbacks are sent with; a fragment may hold connection
+/// overrides. Blanks, which that grammar mends, are refused.
 fn is_absolute_url(text: &str) -> bool {
-    let scheme_end = text.find("://").unwrap_or(0);
-    let known = ["http", "https"].iter().any(|scheme| text[..scheme_end].eq_ignore_ascii_case(scheme));
-    if !known || text.chars().any(|char| char.is_whitespace() || char.is_control()) {
-        return false;
-    }
-    let authority = text[scheme_end + 3..].split(['/', '?', '#']).next().unwrap_or_default();
-    let host_and_port = authority.rsplit('@').next().unwrap_or_default();
-    let (host, port) = match host_and_port.strip_prefix('[') {
-        Some(literal) => match literal.split_once(']') {
-            Some((host, port)) => (host, port.strip_prefix(':').or(port.is_empty().then_some(""))),
-            None => return false,
-        },
-        None => match host_and_port.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (host_and_port, Some("")),
-        },
-    };
-    !host.is_empty() && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
+    let blank = text.chars().any(|char| char.is_whitespace() || char.is_control());
+    let parsed = url::Url::parse(text).ok().filter(|_| !blank && text.contains("://"));
+    parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
 fn parse_thresholds(text: &str) -> Option<Vec<u32>> {

@@ -103,7 +103,7 @@ pub(crate) struct ReservationCounts {
 }
 
 impl ReservationCounts {
-    fn add(&mut self, kind: EventKind) {
+    pub(crate) fn add(&mut self, kind: EventKind) {
         let counter = match kind {
             EventKind::ReservationCreated => &mut self.created,
             EventKind::ReservationAccepted => &mut self.accepted,
@@ -206,16 +206,9 @@ fn is_final(status: TaskStatus) -> bool {
     matches!(status, TaskStatus::Completed | TaskStatus::Canceled)
 }
 
-/// The events of a window and a channel.
-pub(crate) fn within(
-    events: &[PublicEvent],
-    interval: Interval,
-    channel: Option<ChannelFilter>,
-) -> impl Iterator<Item = &PublicEvent> {
-    events
-        .iter()
-        .filter(move |event| interval.start <= event.at && event.at <= interval.end)
-        .filter(move |event| channel.is_none_or(|channel| channel.keeps(event)))
+/// Whether an event is of a window and a channel.
+pub(crate) fn is_within(event: &PublicEvent, interval: Interval, channel: Option<ChannelFilter>) -> bool {
+    interval.start <= event.at && event.at <= interval.end && channel.is_none_or(|channel| channel.keeps(event))
 }
 
 /// One Worker's uninterrupted time in one Activity.
@@ -264,56 +257,42 @@ pub(crate) struct ActivityDuration {
 /// Whose stays count: everybody's, those of deleted Workers included, or those of a few.
 pub(crate) type Population = Option<BTreeSet<Sid<Worker>>>;
 
-/// Time in each Activity, stays cut to the window; Activities of the Workspace always, deleted ones when somebody was
-/// in them.
-///
-/// - `events`: at least those from the start of the window until now that end a stay.
-/// - Order: by name.
-pub(crate) fn activity_durations(
-    activities: &[(Sid<Activity>, Arc<str>)],
+/// Time in each Activity, stays cut to the window, added up stay by stay.
+#[derive(Clone, Debug)]
+pub(crate) struct ActivityTimes {
     interval: Interval,
-    population: &Population,
-    running: &[Stay],
-    events: &[PublicEvent],
-) -> Vec<ActivityDuration> {
-    let mut names: BTreeMap<Sid<Activity>, Arc<str>> = BTreeMap::new();
-    let mut durations: BTreeMap<Sid<Activity>, Durations> = BTreeMap::new();
-    let ended = events.iter().filter_map(ended_stay);
-    for stay in ended.chain(running.iter().cloned()) {
-        let asked = population.as_ref().is_none_or(|population| population.contains(&stay.worker));
-        let (from, to) = (stay.from.max(interval.start), stay.to.min(interval.end));
-        if asked && from < to {
-            durations.entry(stay.activity).or_default().add(to.since(from));
-            names.insert(stay.activity, stay.friendly_name);
-        }
-    }
-    for (sid, name) in activities {
-        names.insert(*sid, Arc::clone(name));
-    }
-    let mut rows: Vec<ActivityDuration> = names
-        .into_iter()
-        .map(|(sid, friendly_name)| ActivityDuration {
-            sid,
-            friendly_name,
-            durations: durations.get(&sid).copied().unwrap_or_default(),
-        })
-        .collect();
-    rows.sort_by(|a, b| a.friendly_name.cmp(&b.friendly_name).then(a.sid.cmp(&b.sid)));
-    rows
+    population: Population,
+    times: BTreeMap<Sid<Activity>, (Arc<str>, Durations)>,
 }
 
-/// Outcomes of the reservations of Workers.
-pub(crate) fn reservations_of_workers<'a>(
-    events: impl Iterator<Item = &'a PublicEvent>,
-    population: &Population,
-) -> ReservationCounts {
-    let mut counts = ReservationCounts::default();
-    for event in events {
-        let worker = event.worker.as_ref().map(|worker| worker.sid);
-        let asked = population.as_ref().is_none_or(|population| worker.is_some_and(|sid| population.contains(&sid)));
-        if asked {
-            counts.add(event.kind);
+impl ActivityTimes {
+    pub(crate) fn new(interval: Interval, population: Population) -> Self {
+        Self { interval, population, times: BTreeMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, stay: Stay) {
+        let asked = self.population.as_ref().is_none_or(|population| population.contains(&stay.worker));
+        let (from, to) = (stay.from.max(self.interval.start), stay.to.min(self.interval.end));
+        if asked && from < to {
+            let (shown, durations) = self
+                .times
+                .entry(stay.activity)
+                .or_insert_with(|| (Arc::clone(&stay.friendly_name), Durations::default()));
+            *shown = stay.friendly_name;
+            durations.add(to.since(from));
         }
     }
-    counts
+
+    /// Activities of the Workspace always, deleted ones when somebody was in them; by name.
+    pub(crate) fn finish(mut self, activities: &[(Sid<Activity>, Arc<str>)]) -> Vec<ActivityDuration> {
+        for (sid, name) in activities {
+            let (shown, _) = self.times.entry(*sid).or_insert_with(|| (Arc::clone(name), Durations::default()));
+            *shown = Arc::clone(name);
+        }
+        let times = self.times.into_iter();
+        let mut rows: Vec<ActivityDuration> =
+            times.map(|(sid, (friendly_name, durations))| ActivityDuration { sid, friendly_name, durations }).collect();
+        rows.sort_by(|a, b| a.friendly_name.cmp(&b.friendly_name).then(a.sid.cmp(&b.sid)));
+        rows
+    }
 }

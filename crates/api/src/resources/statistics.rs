@@ -23,8 +23,8 @@ use crate::parameters::{Param, Spec, filters, task_queue_sids, text, thresholds}
 use crate::real_time::{self, LIVE_STATUSES, TaskFigures, Waiting, WorkerFigures};
 use crate::request::{Request, segment};
 use crate::statistics::{
-    self, ActivityDuration, ChannelFilter, Durations, Population, ReservationCounts, Split, SplitSide, Stay,
-    TASK_KINDS, TaskSums, WORKER_KINDS,
+    self, ActivityDuration, ActivityTimes, ChannelFilter, Durations, Population, ReservationCounts, Split, SplitSide,
+    Stay, TASK_KINDS, TaskSums, WORKER_KINDS,
 };
 use crate::table::{
     Context, Field, Mount, NamedBy, Operation, Resource, Run, Scalar, Shape, field, join, list, read, render_nested,
@@ -763,12 +763,13 @@ pub(crate) struct Cumulation {
 #[derive(Clone, Debug)]
 enum Subject {
     Tasks {
-        thresholds: Option<Vec<u32>>,
+        /// The row of each queue that is asked about.
+        by_queue: BTreeMap<Sid<TaskQueue>, usize>,
     },
     Workers {
+        /// Whose reservations count.
         reservations: Population,
-        stays: Population,
-        running: Vec<Stay>,
+        times: ActivityTimes,
         activities: Vec<(Sid<Activity>, Arc<str>)>,
     },
 }
@@ -800,9 +801,10 @@ fn of_tasks(request: &Request<'_>, resource: &'static Resource<Figures>) -> Resu
     let references: Vec<EventReference> = (figures.task_queue.map(EventReference::TaskQueue).into_iter())
         .chain(figures.workflow.map(EventReference::Workflow))
         .collect();
-    let subject = Subject::Tasks { thresholds: request.get(&SPLIT_BY_WAIT_TIME) };
+    let mut figures = vec![figures];
+    let subject = task_subject(request, &mut figures);
     let channel = channel_filter(channel);
-    let cumulation = Cumulation { resource, figures: vec![figures], interval, channel, subject, page: None };
+    let cumulation = Cumulation { resource, figures, interval, channel, subject, page: None };
     Ok(cumulate(request, cumulation, interval.end, TASK_KINDS, references))
 }
 
@@ -826,12 +828,14 @@ fn list_of_queues(request: &Request<'_>) -> Result<Outcome, ApiError> {
         workers: real_time::eligible_workers(request.engine, channel_id, Some(queue.id)),
         ..Figures::default()
     };
+    let mut figures: Vec<Figures> = slice.records.iter().map(of_queue).collect();
+    let subject = task_subject(request, &mut figures);
     let cumulation = Cumulation {
         resource: &TASK_QUEUES_STATISTICS,
-        figures: slice.records.iter().map(of_queue).collect(),
+        figures,
         interval,
         channel: channel_filter(channel),
-        subject: Subject::Tasks { thresholds: request.get(&SPLIT_BY_WAIT_TIME) },
+        subject,
         page: Some((
             PageSetting::of(call),
             page,
@@ -839,6 +843,16 @@ fn list_of_queues(request: &Request<'_>) -> Result<Outcome, ApiError> {
         )),
     };
     Ok(cumulate(request, cumulation, interval.end, TASK_KINDS, Vec::new()))
+}
+
+/// Rows of Tasks with nothing added up yet.
+fn task_subject(request: &Request<'_>, figures: &mut [Figures]) -> Subject {
+    let thresholds = request.get(&SPLIT_BY_WAIT_TIME);
+    for row in figures.iter_mut() {
+        row.sums = TaskSums::new(thresholds.as_deref());
+    }
+    let rows = figures.iter().enumerate();
+    Subject::Tasks { by_queue: rows.filter_map(|(index, row)| Some((row.task_queue?, index))).collect() }
 }
 
 /// Figures of Workers: all of them, or those that a filter leaves.
@@ -861,7 +875,7 @@ fn of_workers(
     let stays = if is_filtered || channel.is_some() { sids(&mut serving()) } else { None };
     let figures =
         Figures { workers: real_time::workers(state, channel_id, workers.iter().copied()), ..Figures::default() };
-    let subject = worker_subject(state, reservations, stays, &mut serving());
+    let subject = worker_subject(state, reservations, ActivityTimes::new(interval, stays), &mut serving());
     let channel = channel_filter(channel);
     let cumulation = Cumulation { resource, figures: vec![figures], interval, channel, subject, page: None };
     Ok(cumulate(request, cumulation, state.now(), WORKER_KINDS, Vec::new()))
@@ -870,20 +884,21 @@ fn of_workers(
 fn worker_subject(
     state: &State,
     reservations: Population,
-    stays: Population,
+    mut times: ActivityTimes,
     workers: &mut dyn Iterator<Item = &Worker>,
 ) -> Subject {
-    let activity = |worker: &Worker| state.activity(worker.activity).expect("a Worker always has an Activity");
-    let running = workers.map(|worker| Stay {
-        worker: worker.sid,
-        activity: activity(worker).sid,
-        friendly_name: Arc::clone(&activity(worker).friendly_name),
-        from: worker.date_status_changed,
-        to: state.now(),
-    });
-    let running = running.collect();
+    for worker in workers {
+        let activity = state.activity(worker.activity).expect("a Worker always has an Activity");
+        times.add(Stay {
+            worker: worker.sid,
+            activity: activity.sid,
+            friendly_name: Arc::clone(&activity.friendly_name),
+            from: worker.date_status_changed,
+            to: state.now(),
+        });
+    }
     let activities = state.activities().map(|activity| (activity.sid, Arc::clone(&activity.friendly_name))).collect();
-    Subject::Workers { reservations, stays, running, activities }
+    Subject::Workers { reservations, times, activities }
 }
 
 fn filtered_workers(request: &Request<'_>) -> Result<Outcome, ApiError> {
@@ -923,7 +938,8 @@ fn one_worker(request: &Request<'_>) -> Result<Outcome, ApiError> {
     let interval = Interval::within_horizon(request.call, state.now())?;
     let channel = channel_filter(channel(request)?);
     let population = Some(BTreeSet::from([worker.sid]));
-    let subject = worker_subject(state, population.clone(), population, &mut std::iter::once(worker));
+    let times = ActivityTimes::new(interval, population.clone());
+    let subject = worker_subject(state, population, times, &mut std::iter::once(worker));
     let figures = vec![Figures { worker: Some(worker.sid), ..Figures::default() }];
     let cumulation = Cumulation { resource: &WORKER_STATISTICS, figures, interval, channel, subject, page: None };
     let references = vec![EventReference::Worker(worker.sid)];
@@ -931,50 +947,60 @@ fn one_worker(request: &Request<'_>) -> Result<Outcome, ApiError> {
 }
 
 /// Adds the cumulative part and renders.
-pub(crate) fn finish(request: &HistoryRequest, cumulation: &Cumulation, events: &[PublicEvent]) -> Answer {
-    let mut rows = cumulation.figures.clone();
-    let within = || statistics::within(events, cumulation.interval, cumulation.channel);
-    match &cumulation.subject {
-        Subject::Tasks { thresholds } => {
-            for row in &mut rows {
-                row.sums = TaskSums::new(thresholds.as_deref());
-            }
-            add_tasks(&mut rows, within());
-        }
-        Subject::Workers { reservations, stays, running, activities } => {
-            for row in &mut rows {
-                row.reservations = statistics::reservations_of_workers(within(), reservations);
-                row.durations = statistics::activity_durations(activities, cumulation.interval, stays, running, events);
+impl Cumulation {
+    /// Adds one event; those that do not count are passed over.
+    pub(crate) fn add(&mut self, event: &PublicEvent) {
+        let within = statistics::is_within(event, self.interval, self.channel);
+        match &mut self.subject {
+            Subject::Tasks { by_queue } if within => add_to_tasks(&mut self.figures, by_queue, event),
+            Subject::Tasks { .. } => {}
+            Subject::Workers { reservations, times, .. } => {
+                // A stay that ended after the window may have begun in it.
+                if let Some(stay) = statistics::ended_stay(event) {
+                    times.add(stay);
+                }
+                let worker = event.worker.as_ref().map(|worker| worker.sid);
+                let asked = reservations.as_ref().is_none_or(|few| worker.is_some_and(|sid| few.contains(&sid)));
+                if within && asked {
+                    self.figures.iter_mut().for_each(|row| row.reservations.add(event.kind));
+                }
             }
         }
     }
-    for row in &mut rows {
-        row.interval = Some(cumulation.interval);
+
+    /// Makes the answer.
+    pub(crate) fn finish(self, request: &HistoryRequest) -> Answer {
+        let Self { resource, mut figures, interval, subject, page, .. } = self;
+        if let Subject::Workers { times, activities, .. } = subject {
+            let durations = times.finish(&activities);
+            for row in &mut figures {
+                row.durations.clone_from(&durations);
+            }
+        }
+        for row in &mut figures {
+            row.interval = Some(interval);
+        }
+        let context = Context::without_state(&request.base_url, request.account, request.workspace, request.now);
+        let mut out = String::with_capacity(2_048 * figures.len());
+        let Some((setting, page, edges)) = &page else {
+            resource.render(&mut out, &figures[0], &context);
+            return Answer::json(200, out);
+        };
+        json::array(&mut out, &figures, |out, row| resource.render(out, row, &context));
+        page::answer(page::envelope_of(setting, TaskQueue::PREFIX, page, &out, edges), false)
     }
-    let context = Context::without_state(&request.base_url, request.account, request.workspace, request.now);
-    let mut out = String::with_capacity(2_048 * rows.len());
-    let Some((setting, page, edges)) = &cumulation.page else {
-        cumulation.resource.render(&mut out, &rows[0], &context);
-        return Answer::json(200, out);
-    };
-    json::array(&mut out, &rows, |out, row| cumulation.resource.render(out, row, &context));
-    page::answer(page::envelope_of(setting, TaskQueue::PREFIX, page, &out, edges), false)
 }
 
-/// Adds each event to the rows whose scope it is in.
-fn add_tasks<'a>(rows: &mut [Figures], events: impl Iterator<Item = &'a PublicEvent>) {
-    let by_queue: BTreeMap<Sid<TaskQueue>, usize> =
-        rows.iter().enumerate().filter_map(|(index, row)| Some((row.task_queue?, index))).collect();
-    for event in events {
-        let queue = event.task_queue.as_ref().map(|queue| queue.sid);
-        if let Some(index) = queue.and_then(|sid| by_queue.get(&sid)) {
-            rows[*index].sums.add(event);
-        }
-        let workflow = event.workflow.as_ref().map(|workflow| workflow.sid);
-        for row in rows.iter_mut().filter(|row| row.task_queue.is_none()) {
-            if row.workflow.is_none() || row.workflow == workflow {
-                row.sums.add(event);
-            }
+/// Adds an event to the rows whose scope it is in.
+fn add_to_tasks(rows: &mut [Figures], by_queue: &BTreeMap<Sid<TaskQueue>, usize>, event: &PublicEvent) {
+    let queue = event.task_queue.as_ref().map(|queue| queue.sid);
+    if let Some(index) = queue.and_then(|sid| by_queue.get(&sid)) {
+        rows[*index].sums.add(event);
+    }
+    let workflow = event.workflow.as_ref().map(|workflow| workflow.sid);
+    for row in rows.iter_mut().filter(|row| row.task_queue.is_none()) {
+        if row.workflow.is_none() || row.workflow == workflow {
+            row.sums.add(event);
         }
     }
 }

@@ -509,3 +509,96 @@ fn combined_and_listed_figures_are_the_separate_ones() {
         assert!(row["url"].is_null());
     }
 }
+
+/// The counters of an answer that events add to.
+fn counters(answer: &Value) -> BTreeMap<String, i64> {
+    let members = answer.as_object().unwrap().iter();
+    let counts = members.filter(|(name, _)| name.starts_with("tasks_") || name.starts_with("reservations_"));
+    let mut found: BTreeMap<String, i64> =
+        counts.map(|(name, value)| (name.clone(), value.as_i64().unwrap())).collect();
+    for wait in ["wait_duration_until_accepted", "wait_duration_until_canceled"] {
+        found.insert(wait.to_string(), answer[wait]["total"].as_i64().unwrap());
+    }
+    found
+}
+
+fn add(sums: &mut BTreeMap<String, i64>, more: BTreeMap<String, i64>) {
+    for (name, value) in more {
+        *sums.entry(name).or_default() += value;
+    }
+}
+
+fn window(from_ms: i64, to_ms: i64) -> String {
+    let date = |ms| dates::format_ms(pointsman_engine::Timestamp(ms));
+    format!("StartDate={}&EndDate={}", date(from_ms), date(to_ms))
+}
+
+#[test]
+fn adjacent_intervals_add_up() {
+    let mut example = Example::new();
+    let [start, end] = ["09:00:00", "10:00:00"].map(|time| dates::parse(&format!("2024-03-04T{time}Z")).unwrap().0);
+    for name in ["Workspace", "Sales", "Support", "SalesFlow", "SupportFlow"] {
+        let whole = counters(&cumulative(&mut example, name, &window(start, end)));
+        for split in (start..end).step_by(97_003) {
+            let mut sums = counters(&cumulative(&mut example, name, &window(start, split)));
+            add(&mut sums, counters(&cumulative(&mut example, name, &window(split + 1, end))));
+            assert_eq!(sums, whole, "{name} {split}");
+        }
+    }
+}
+
+#[test]
+fn the_whole_is_the_sum_of_its_parts() {
+    let mut example = Example::new();
+    let whole = counters(&cumulative(&mut example, "Workspace", "Minutes=60"));
+    for (parts, queries) in [
+        (&["SalesFlow", "SupportFlow"][..], &["Minutes=60"][..]),
+        (&["Sales", "Support"][..], &["Minutes=60"][..]),
+        (&["Workspace"][..], &[VOICE, CHAT, DEFAULT][..]),
+    ] {
+        let mut sums = BTreeMap::new();
+        for name in parts {
+            for query in queries {
+                add(&mut sums, counters(&cumulative(&mut example, name, query)));
+            }
+        }
+        // Each scope has counters that the others do not show.
+        for (name, value) in &whole {
+            if sums.contains_key(name) {
+                assert_eq!(sums[name], *value, "{name} of {parts:?}");
+            }
+        }
+        assert!(10 < sums.len());
+    }
+}
+
+#[test]
+fn a_worker_is_always_in_some_activity() {
+    let mut example = Example::new();
+    for minutes in [1, 7, 15, 60, 119] {
+        for worker in ["{ann}", "{bob}", "{cleo}"] {
+            let (_, answer) = example.get(&format!("/Workers/{worker}/Statistics?Minutes={minutes}"));
+            let rows = answer["cumulative"]["activity_durations"].as_array().unwrap().clone();
+            let total: i64 = rows.iter().map(|row| row["total"].as_i64().unwrap()).sum();
+            assert!((minutes * 60 - 2..=minutes * 60).contains(&total), "{worker} {minutes}: {total}");
+        }
+    }
+}
+
+#[test]
+fn what_was_deleted_counts_for_the_rest() {
+    let mut example = Example::new();
+    let before = counters_of_workers(&mut example);
+    example.post("/Workers/{bob}", "ActivitySid={offline}");
+    let bob = path(&example.expand("/Workers/{bob}"));
+    assert_eq!(example.world.send("DELETE", &bob, b"", &Extras::default()).status, 204);
+    assert_eq!(counters_of_workers(&mut example), before);
+    let (status, _) = example.get("/Workers/{bob}/Statistics");
+    assert_eq!(status, 404);
+}
+
+fn counters_of_workers(example: &mut Example) -> (i64, Vec<i64>) {
+    let (_, answer) = example.get("/Workers/CumulativeStatistics?Minutes=60");
+    let totals = answer["activity_durations"].as_array().unwrap().iter();
+    (answer["reservations_created"].as_i64().unwrap(), totals.map(|row| row["total"].as_i64().unwrap()).collect())
+}

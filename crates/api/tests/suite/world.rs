@@ -1,8 +1,8 @@
 //! One account with one Workspace, its engine, and all events so far as the history.
 
 use pointsman_api::{
-    Answer, Call, CallScope, EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HttpRequest, Outcome,
-    create_workspace_command, execute, finish_history, parse,
+    Answer, Call, CallScope, EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HttpRequest,
+    Outcome, create_workspace_command, execute, parse,
 };
 use pointsman_engine::{Account, Command, Engine, Limits, PublicEvent, Sid, Timestamp, Workspace};
 use pointsman_record::public_event::{Role, history_references};
@@ -75,7 +75,13 @@ impl World {
         self.engine.check_invariants();
         match outcome {
             Outcome::Answer(answer) | Outcome::Instruction { answer, .. } => answer,
-            Outcome::History(request) => finish_history(&request, &self.history(&request.query)),
+            Outcome::History(request) => {
+                let mut answer = HistoryAnswer::new(*request);
+                for event in self.history(&answer.request().query) {
+                    answer.add(event);
+                }
+                answer.finish()
+            }
         }
     }
 
