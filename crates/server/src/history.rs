@@ -1,6 +1,6 @@
 //! Queries of the event history, for answers that are made of stored events.
 
-use pointsman_api::{EventReference, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
+use pointsman_api::{Answer, EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
 use pointsman_engine::{PublicEvent, Sid};
 use pointsman_record::DecodeError;
 use pointsman_record::public_event;
@@ -15,41 +15,55 @@ pub(crate) enum HistoryError {
     Decode(#[from] DecodeError),
 }
 
-/// The events that a request asks for, in the order asked for.
+/// Events read at once: an answer may stand on a month of them.
+const PAGE: usize = 1_000;
+
+/// Reads what a request asks for and makes its answer.
 ///
 /// - `cursor`: the event that the request's cursor means; when it is not there any more, there are no events.
-pub(crate) fn read(
+/// - Holds a page of events at a time, whatever the request asks for.
+pub(crate) fn answer(
     store: &dyn Store,
-    request: &HistoryRequest,
+    request: HistoryRequest,
     cursor: Option<Sid<PublicEvent>>,
-) -> Result<Vec<PublicEvent>, HistoryError> {
+) -> Result<Answer, HistoryError> {
+    let mut answer = HistoryAnswer::new(request);
+    read(store, &mut answer, cursor)?;
+    Ok(answer.finish())
+}
+
+fn read(store: &dyn Store, answer: &mut HistoryAnswer, cursor: Option<Sid<PublicEvent>>) -> Result<(), HistoryError> {
+    let request = answer.request();
     let workspace = request.workspace.bytes();
-    let query = &request.query;
+    let query = request.query.clone();
     if let Some(sid) = query.sid {
-        let found = store.history_event(workspace, sid.bytes())?;
-        return found.iter().map(decode).collect();
+        if let Some(found) = store.history_event(workspace, sid.bytes())? {
+            answer.add(decode(&found)?);
+        }
+        return Ok(());
     }
     let cursor = match cursor {
         None => pointsman_store::HistoryCursor::Start,
         Some(sid) => match store.history_event(workspace, sid.bytes())? {
-            None => return Ok(Vec::new()),
-            Some(event) if goes_on(query) => pointsman_store::HistoryCursor::After(event.key),
+            None => return Ok(()),
+            Some(event) if goes_on(&query) => pointsman_store::HistoryCursor::After(event.key),
             Some(event) => pointsman_store::HistoryCursor::Before(event.key),
         },
     };
-    let mut asked = stored_query(workspace, query, cursor);
-    let mut events = Vec::new();
+    let mut asked = stored_query(workspace, &query, cursor);
+    let mut left = query.limit.unwrap_or(usize::MAX);
     loop {
-        asked.limit = query.limit.map_or(usize::MAX, |limit| limit - events.len());
+        asked.limit = left.min(PAGE);
         let page = store.history(&asked)?;
+        left -= page.events.len();
         for event in &page.events {
-            events.push(decode(event)?);
+            answer.add(decode(event)?);
         }
-        let is_done = query.limit.is_some_and(|limit| limit <= events.len()) || !page.more;
         match page.events.last() {
             // A walk backwards has one page; whoever asks for it sets a limit that fits.
             Some(last)
-                if !is_done
+                if page.more
+                    && left > 0
                     && matches!(
                         asked.cursor,
                         pointsman_store::HistoryCursor::Start | pointsman_store::HistoryCursor::After(_)
@@ -57,7 +71,7 @@ pub(crate) fn read(
             {
                 asked.cursor = pointsman_store::HistoryCursor::After(last.key);
             }
-            _ => return Ok(events),
+            _ => return Ok(()),
         }
     }
 }

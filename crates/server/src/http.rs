@@ -21,9 +21,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
-use pointsman_api::{
-    self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, Settings, finish_history,
-};
+use pointsman_api::{self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, Settings};
 use pointsman_dispatcher::{Caller, Input, Reply, authenticate};
 use pointsman_engine::{Entity, Sid, Workspace, derive_sid};
 use pointsman_store::Position;
@@ -402,10 +400,8 @@ async fn reply(app: &App, asked: Result<oneshot::Receiver<Answered>, EngineFull>
                 return ApiError::unavailable().answer();
             }
             let storage = Arc::clone(&app.storage);
-            let read = tokio::task::spawn_blocking(move || {
-                let events = storage.with(|store| history::read(store, &request, cursor));
-                events.map(|events| events.map(|events| finish_history(&request, &events)))
-            });
+            let read =
+                tokio::task::spawn_blocking(move || storage.with(|store| history::answer(store, *request, cursor)));
             match read.await.expect("reading the history does not panic") {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => {
