@@ -3,7 +3,8 @@
 mod report;
 mod shrink;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 use pointsman_engine::{Command, Engine, PublicEvent, Rejection, Reply, Timestamp};
 
@@ -11,6 +12,16 @@ pub use self::shrink::shrink;
 use crate::naive::{Naive, Number, picture_of_engine};
 use crate::script::{Offer, Renames, Script, names_what_exists};
 use crate::world::World;
+
+thread_local! {
+    /// The last panic of this thread, with its place.
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// From here on panics are not printed but kept for the report: to the comparison they are results.
+pub fn keep_panics_quiet() {
+    panic::set_hook(Box::new(|panic| PANIC.set(panic.to_string())));
+}
 
 /// Both routers after the same commands.
 #[derive(Debug)]
@@ -86,10 +97,9 @@ impl Pair {
         let run = catch_unwind(AssertUnwindSafe(|| self.run(at, command)));
         let mut outcome = match run {
             Ok(result) => result?,
-            Err(payload) => {
-                let text = payload.downcast_ref::<String>().cloned();
-                let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_string()));
-                return Err(Difference { kind: DifferenceKind::Panic, report: text.unwrap_or_default() });
+            Err(_) => {
+                let report = PANIC.with_borrow_mut(std::mem::take);
+                return Err(Difference { kind: DifferenceKind::Panic, report });
             }
         };
         let made = self.naive.reservations.values().filter(|row| before < row.number);

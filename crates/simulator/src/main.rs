@@ -1,6 +1,5 @@
 //! `pointsman-simulator`: runs ranges of worlds and seeds, and tells what it found.
 
-use std::panic;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -35,7 +34,7 @@ enum Mode {
 
 fn main() -> anyhow::Result<ExitCode> {
     // A panic is a result here, and reported with its script.
-    panic::set_hook(Box::new(|_| {}));
+    compare::keep_panics_quiet();
     match Options::parse().command {
         Mode::Oracle { worlds, jobs, failures } => {
             let range = range(&worlds)?;

@@ -168,10 +168,8 @@ impl Naive {
                 Ok(Reply::Reservation(*reservation))
             }
             Command::EndLeg { reservation, activity } => {
-                let activity = match activity {
-                    Some(sid) => Some(self.activity_by_sid(*sid, ActivityRole::Worker)?),
-                    None => None,
-                };
+                // An Activity that is gone by the end of the call is passed over.
+                let activity = activity.and_then(|sid| self.activity_by_sid(sid, ActivityRole::Worker).ok());
                 if self.reservation(reservation.number()).status == ReservationStatus::Accepted {
                     if self.is_single() {
                         self.complete_one(reservation.number(), activity);

@@ -228,7 +228,9 @@ impl Naive {
         self.set_task(task, TaskStatus::Assigned, None);
         let completed = transfer.filter(|transfer| self.open_transfer(task) == Some(*transfer));
         if let Some(transfer) = completed {
-            self.transfers.get_mut(&transfer).expect("it is open").status = TransferStatus::Complete;
+            let row = self.transfers.get_mut(&transfer).expect("it is open");
+            row.status = TransferStatus::Complete;
+            row.failed_reason = None;
         }
         let mut moves = Vec::new();
         let assignment = queue.and_then(|queue| self.queues[&queue].assignment_activity);
@@ -242,10 +244,10 @@ impl Naive {
         for sibling in rescinded {
             self.reservation_event(EventKind::ReservationRescinded, sibling);
         }
-        self.activity_events(&moves);
         if let Some(transfer) = completed {
             self.transfer_event(EventKind::TaskTransferCompleted, transfer);
         }
+        self.activity_events(&moves);
         // Its own events still tell the first acceptance from later ones.
         let now = self.now;
         self.task_mut(task).first_accepted.get_or_insert(now);

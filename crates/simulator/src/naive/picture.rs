@@ -66,7 +66,7 @@ impl Naive {
                 task.held_until.filter(|until| self.now < *until && waits).map(|at| at.0),
                 task.first_accepted.map(|at| at.0),
                 task.finished.map(|at| at.0),
-                task.restart.filter(|_| waits),
+                task.restart.filter(|_| waits && task.first_accepted.is_none()),
                 task.reason,
             ));
         }
@@ -155,7 +155,7 @@ pub fn picture_of_engine(engine: &pointsman_engine::Engine) -> Vec<String> {
             task.hold_off.until.filter(|until| state.now() < *until && waits).map(|at| at.0),
             task.first_accepted.map(|at| at.0),
             task.finished.map(|at| at.0),
-            task.restart.filter(|_| waits),
+            task.restart.filter(|_| waits && task.first_accepted.is_none()),
             task.reason,
         ));
     }

@@ -181,7 +181,7 @@ impl Naive {
         if before.queue.is_some() {
             self.moved_event(number, before);
         }
-        let previous = self.previous_facts(before, Some(cause));
+        let previous = self.previous_facts(before, Some(cause)).filter(|_| before.queue.is_some());
         self.task_event_with(EventKind::TaskQueueEntered, number, |event| {
             event.previous = previous.map(Box::new);
         });

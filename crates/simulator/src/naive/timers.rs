@@ -96,16 +96,17 @@ impl Naive {
                 .filter_map(|task| Some((task.finished?.plus(self.limits.finished_retention), task.number)))
                 .collect(),
             Kind::Minute => {
-                let timed = self.tasks.values().any(|task| task.is_pending() && self.reads_time(task));
+                let waits = |task: &super::Task| task.is_pending() && !self.is_held_off(task);
+                let timed = self.tasks.values().any(|task| waits(task) && self.reads_time(task));
                 if timed { vec![(self.now.next_minute(), 0)] } else { Vec::new() }
             }
         }
     }
 
+    /// The time can still decide whether somebody fits: not where the Task alone has settled it.
     fn reads_time(&self, task: &super::Task) -> bool {
-        let step = self.step(task);
-        step.and_then(|step| step.expression)
-            .is_some_and(|(_, expression)| expression.reads(pointsman_expression::Place::Target).time)
+        let Some((_, expression)) = self.step(task).and_then(|step| step.expression) else { return false };
+        expression.specialize(task.attributes.value()).reads(pointsman_expression::Place::Target).time
     }
 
     fn fire(&mut self, kind: Kind, number: Number) {

@@ -94,7 +94,6 @@ impl Naive {
             self.transfer_event(EventKind::TaskTransferInitiated, number);
             self.queue_change_events(task, before, RoutingCause::Transfer);
         } else {
-            self.task_mut(task).place = None;
             let made = self.make_reservations(task, &[target], Some(number));
             self.transfer_event(EventKind::TaskTransferInitiated, number);
             self.announce_reservations(&made);
@@ -124,10 +123,8 @@ impl Naive {
     ) -> Vec<Number> {
         let row = self.transfers.get_mut(&transfer).expect("it was open");
         row.status = status;
-        if reason.is_some() {
-            row.failed_reason = reason;
-        }
-        let (task, to_queue, reason) = (row.task, row.to_queue, row.failed_reason.clone());
+        row.failed_reason = reason.clone();
+        let (task, to_queue) = (row.task, row.to_queue);
         let back = row.queue_before.filter(|queue| !self.queues[queue].deleted);
         if !self.with_status(task, ReservationStatus::Accepted).is_empty() {
             self.set_task(task, TaskStatus::Assigned, None);
@@ -137,12 +134,17 @@ impl Naive {
             return Vec::new();
         }
         let Some(queue) = back else {
-            self.set_task(task, TaskStatus::Canceled, reason);
+            self.set_task(task, TaskStatus::Canceled, reason.or(Some("Transfer was canceled".into())));
             return self.end_reservations(task).0.into_iter().map(|(_, number)| number).collect();
         };
-        self.set_task(task, TaskStatus::Pending, None);
+        let fell_back = !self.task(task).is_pending();
+        if fell_back || self.task(task).queue != Some(queue) {
+            self.set_task(task, TaskStatus::Pending, None);
+        }
         self.take_queue(task, queue);
-        self.returned.push((task, cause));
+        if fell_back {
+            self.returned.push((task, cause));
+        }
         Vec::new()
     }
 
