@@ -598,10 +598,11 @@ fn or_list(words: &[&str]) -> String {
 }
 
 /// `http:` or `https:` with a host, by the grammar that callbacks are sent with; a fragment may hold connection
-/// overrides. Blanks, which that grammar mends, are refused.
+/// overrides. What that grammar mends is refused: blanks, and a path where the host belongs.
 fn is_absolute_url(text: &str) -> bool {
     let blank = text.chars().any(|char| char.is_whitespace() || char.is_control());
-    let parsed = url::Url::parse(text).ok().filter(|_| !blank && text.contains("://"));
+    let host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
+    let parsed = url::Url::parse(text).ok().filter(|_| host && !blank);
     parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
