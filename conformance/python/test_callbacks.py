@@ -360,6 +360,19 @@ def test_s82_the_skip_test_waits_while_a_task_is_held_off(office, receiver):
     assert office.happened() == ["reservation.created Bob", "reservation.canceled Bob", "workflow.target-matched"]
 
 
+def test_s21_a_task_is_canceled_after_a_thousand_rejections(office, receiver):
+    assigned_by(office, receiver, primary=instruction(instruction="reject"))
+    office.on_break(office.bob, office.cid)
+    task = office.create("support")
+    office.clock.quiet()
+    happened = office.happened()
+    assert happened.count("reservation.created Ann") == happened.count("reservation.rejected Ann") == 1000
+    assert happened[-2:] == ["reservation.rejected Ann", "task.canceled"]
+    ended = office.fetch(task)
+    assert (ended.assignment_status, ended.reason) == ("canceled", "Task TTL Exceeded or Max assignment count exceeded")
+    assert len(receiver.callbacks("/assign")) == 1000
+
+
 def test_every_reservation_of_a_fan_out_is_asked_for(office, receiver):
     office.context.task_queues(office.support_queue.sid).update(max_reserved_workers=2)
     assigned_by(office, receiver, primary=(200, JSON, ""))

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from support.errors import refused
+from support.world import Office
 
 NEW = ["task.created", "workflow.entered", "workflow.target-matched"]
 
@@ -561,6 +562,61 @@ def test_s52_nobody_is_added_while_an_offer_is_open(office):
         "reservation.timeout Bob", "worker.activity.update Bob Available->Offline",
         "task-queue.timeout QSup", "workflow.timeout", "task.canceled",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def single(virtual_client, clock):
+    """The same people and queues where everybody does one thing at a time; queues use Reserved and Busy."""
+    office = Office(virtual_client, clock, multi_task_enabled=False)
+    yield office
+    office.delete()
+
+
+def test_s53_single_tasking_moves_activities(single):
+    task = single.create("support")
+    assert single.happened() == [
+        *entering("QSup"),
+        "reservation.created Ann",
+        "worker.activity.update Ann Available->Reserved",
+    ]
+    single.at(5)
+    single.accept(task)
+    assert single.happened() == ["reservation.accepted Ann", "worker.activity.update Ann Reserved->Busy"]
+    single.at(60)
+    single.complete(task)
+    assert single.happened() == ["task.completed", "reservation.completed Ann", "task.updated"]
+    assert single.context.workers(single.ann.sid).fetch().activity_name == "Busy"
+    assert single.offered_to(single.create("support")) == "Bob"
+    single.at(80)
+    single.move(single.ann, "Available")
+    assert single.offered_to(single.create("support")) == "Ann"
+
+
+def test_s54_single_tasking_returns_the_rescinded_to_where_they_were(single):
+    single.context.task_queues(single.support_queue.sid).update(max_reserved_workers=2)
+    task = single.create("support")
+    single.happened()
+    single.reservations(task)[1].update(reservation_status="accepted")
+    assert single.happened() == [
+        "reservation.accepted Bob",
+        "reservation.rescinded Ann",
+        "worker.activity.update Bob Reserved->Busy",
+        "worker.activity.update Ann Reserved->Available",
+    ]
+
+
+def test_s55_single_tasking_returns_the_rejecting_to_where_they_were(single):
+    task = single.create("support")
+    single.happened()
+    single.at(5)
+    single.answer(task, "rejected")
+    assert single.happened() == [
+        "reservation.rejected Ann",
+        "worker.activity.update Ann Reserved->Available",
+        AGAIN,
+        "reservation.created Bob",
+        "worker.activity.update Bob Available->Reserved",
+    ]
 
 
 # Skips, filters, re-evaluation

@@ -122,6 +122,8 @@ class Office(World):
     def __init__(self, client: Client, clock: Clock, **parameters):
         super().__init__(client, **parameters)
         self.clock = clock
+        if "Available" not in self.activities:
+            self.activity("Available", available=True)  # A single-tasking workspace starts without one.
         self.activity("Focus", available=True)
         self.activity("Break", available=False)
         self.ann = self.worker("Ann", {"skills": ["support", "sales"], "lvl": 5})
