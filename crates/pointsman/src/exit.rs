@@ -47,6 +47,7 @@ fn code_of_open(error: &OpenError) -> u8 {
         | OpenError::File { .. }
         | OpenError::Database { .. }
         | OpenError::Foreign { .. }
+        | OpenError::Unfinished { .. }
         | OpenError::SqliteVersion { .. }
         | OpenError::Write(_) => DATA_DIR,
     }

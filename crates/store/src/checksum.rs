@@ -45,3 +45,12 @@ pub(crate) fn snapshot_chunk(header: u32, index: u64, payload: &[u8]) -> u32 {
     hasher.update(payload);
     hasher.finalize()
 }
+
+/// Of several parts one after the other.
+pub(crate) fn of_parts(parts: &[&[u8]]) -> u32 {
+    let mut hasher = Hasher::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize()
+}

@@ -62,6 +62,8 @@ pub enum OpenError {
     Format { path: PathBuf, found: i64, known: i64 },
     #[error("{} is not a file of this store", path.display())]
     Foreign { path: PathBuf },
+    #[error("a back-up was being restored into {} and did not get to its end; empty it and restore again", path.display())]
+    Unfinished { path: PathBuf },
     #[error("{} is missing or empty, though the store in its directory has been used before", path.display())]
     Missing { path: PathBuf },
     #[error("{} ends at position {last}, but {} holds what came after it, up to position {later}", path.display(), witness.display())]

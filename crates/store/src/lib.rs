@@ -22,5 +22,5 @@ pub use memory::{AppendFault, CrashPlan, Faults, MemoryStore, Unacknowledged};
 pub use outbox::{DeadLetter, OutboxChange, OutboxEntry, OutboxNumber, WaitingDelivery};
 pub use record::{Epoch, Position, ReadLimit, Record, SequenceNumber, Sid, StreamId};
 pub use snapshot::{Snapshot, SnapshotChunks, SnapshotList};
-pub use sqlite::{Options, SqliteStore};
+pub use sqlite::{BackupError, BackupReport, Options, SqliteStore, backup, restore};
 pub use store::{CheckReport, Store};

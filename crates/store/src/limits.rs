@@ -48,3 +48,12 @@ pub const TRIM_SLICE_RECORDS: usize = 2_000;
 pub const READERS_IDLE_MAX: usize = 4;
 /// Entries of damage that one check lists before it stops listing.
 pub const DAMAGE_LISTED_MAX: usize = 1_000;
+
+/// Longest chunk of a back-up.
+pub const BACKUP_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Longest name of a file in a back-up.
+pub const BACKUP_NAME_BYTES_MAX: usize = 128;
+/// Times that a back-up begins again because the server has dropped what it was about to read.
+pub const BACKUP_ATTEMPTS_MAX: u32 = 5;
+/// Pages of a database copied between two reports of progress.
+pub const BACKUP_PAGES_PER_STEP: i32 = 4_096;

@@ -3,8 +3,10 @@
 //! - `journal`: records, outbox, meta; every commit is synchronized before it is acknowledged.
 //! - `snapshots`: plain files, each written aside and renamed into place.
 //! - `history`: one database per UTC day, a projection that may fall back and is made again.
+//! - `backup`: a whole store in one file, and back.
 //! - `directory`, `database`, `checkpoints`: what these three share.
 
+mod backup;
 mod checkpoints;
 mod database;
 mod directory;
@@ -21,6 +23,8 @@ use crate::{
     OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot, SnapshotChunks,
     SnapshotList, Store, StreamId, WaitingDelivery, WriteError, outbox as outbox_changes,
 };
+
+pub use self::backup::{BackupError, BackupReport, backup, restore};
 
 use self::checkpoints::Checkpoints;
 use self::directory::DirectoryLock;

@@ -5,7 +5,10 @@
 //! - `disk`: directories, files, days, reopening.
 //! - `damage`: files that were cut, flipped, swapped.
 //! - `crash`: processes that are killed.
+//! - `backup`: a store in one file.
 
+#[path = "store/backup.rs"]
+mod backup;
 #[path = "store/conformance.rs"]
 mod conformance;
 #[path = "store/crash.rs"]

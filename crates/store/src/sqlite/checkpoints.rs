@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 use crate::OpenError;
 
 use super::Options;
+use super::database::PAGE_BYTES;
 use super::journal::Journal;
 
 /// What a commit adds to the log even when its payload is tiny: a page or two of the table and of its index.
 const COMMIT_OVERHEAD_BYTES: u64 = 8_192;
-const PAGE_BYTES: u64 = 4_096;
 
 #[derive(Debug)]
 pub(super) struct Checkpoints {

@@ -8,6 +8,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::{AppendError, Damage, OpenError, Position, ReadError, WriteError, limits};
 
+/// As SQLite makes its files unless it is told otherwise.
+pub(super) const PAGE_BYTES: u64 = 4_096;
+
 /// Older ones can lose commits when a write-ahead log starts over.
 const LIBRARY_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 
@@ -42,17 +45,9 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed("open"))?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed("set the lock time-out of"))?;
-    let mark: i32 = pragma(&connection, "application_id").map_err(failed("read the header of"))?;
-    let format: i64 = pragma(&connection, "user_version").map_err(failed("read the header of"))?;
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(failed("read the tables of"))?;
-    let is_empty = tables == 0;
-    if !is_empty && mark != kind.mark {
-        return Err(OpenError::Foreign { path: path.to_path_buf() });
-    }
-    if !is_empty && format != kind.format {
-        return Err(OpenError::Format { path: path.to_path_buf(), found: format, known: kind.format });
+    let is_empty = is_empty(&connection).map_err(failed("read the tables of"))?;
+    if !is_empty {
+        check_kind(&connection, path, kind)?;
     }
     connection
         .execute_batch(&format!(
@@ -78,6 +73,46 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
         })?;
     }
     Ok(connection)
+}
+
+/// Opens a file that is there for reading, beside whoever writes it, also in another process.
+///
+/// - `None`: it has no tables yet.
+pub(super) fn open_reader(path: &Path, kind: &FileKind) -> Result<Option<Connection>, OpenError> {
+    let connection = connect_reader(path).map_err(|source| open_failed("open", path, source))?;
+    if is_empty(&connection).map_err(|source| open_failed("read the tables of", path, source))? {
+        return Ok(None);
+    }
+    check_kind(&connection, path, kind)?;
+    Ok(Some(connection))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)).map(|tables| tables == 0)
+}
+
+fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
+    // Not read-only: the first connection to a write-ahead log must be able to make its index.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA wal_autocheckpoint = 0;")?;
+    Ok(connection)
+}
+
+/// Whether a file is one of ours and of a format that this program knows.
+fn check_kind(connection: &Connection, path: &Path, kind: &FileKind) -> Result<(), OpenError> {
+    let failed = |source| open_failed("read the header of", path, source);
+    let mark: i32 = pragma(connection, "application_id").map_err(failed)?;
+    let format: i64 = pragma(connection, "user_version").map_err(failed)?;
+    if mark != kind.mark {
+        return Err(OpenError::Foreign { path: path.to_path_buf() });
+    }
+    if format != kind.format {
+        return Err(OpenError::Format { path: path.to_path_buf(), found: format, known: kind.format });
+    }
+    Ok(())
 }
 
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
@@ -170,7 +205,7 @@ impl Readers {
         let idle = lock(&self.idle).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => self.connect().map_err(&failed)?,
+            None => connect_reader(&self.path).map_err(&failed)?,
         };
         let transaction = connection.transaction().map_err(&failed)?;
         let result = body(&transaction)?;
@@ -180,17 +215,6 @@ impl Readers {
             idle.push(connection);
         }
         Ok(result)
-    }
-
-    fn connect(&self) -> rusqlite::Result<Connection> {
-        // Not read-only: the first connection to a write-ahead log must be able to make its index.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection
-            .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA wal_autocheckpoint = 0;")?;
-        Ok(connection)
     }
 }
 

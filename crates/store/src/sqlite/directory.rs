@@ -10,6 +10,7 @@ use crate::OpenError;
 const FORMAT: i64 = 1;
 const LOCK_FILE: &str = "store.lock";
 const FORMAT_LINE: &str = "pointsman store format ";
+const UNFINISHED_LINE: &str = "pointsman restoration that is not finished\n";
 
 /// Holds the directory for this process. Ends with the process, however that ends.
 #[derive(Debug)]
@@ -40,12 +41,7 @@ impl DirectoryLock {
         file.read_to_string(&mut text).map_err(|source| OpenError::Lock { path: path.clone(), source })?;
         let is_new = text.is_empty();
         if !is_new {
-            let found = text.strip_prefix(FORMAT_LINE).and_then(|rest| rest.trim_end().parse::<i64>().ok());
-            match found {
-                Some(FORMAT) => {}
-                Some(found) => return Err(OpenError::Format { path, found, known: FORMAT }),
-                None => return Err(OpenError::Foreign { path }),
-            }
+            check_format(&text, &path)?;
         }
         Ok(DirectoryLock { file, path, is_new })
     }
@@ -65,6 +61,53 @@ impl DirectoryLock {
         self.file.sync_all().map_err(failed)?;
         synchronize_directory(self.path.parent().expect("the lock lies in the directory")).map_err(failed)
     }
+}
+
+fn check_format(text: &str, path: &Path) -> Result<(), OpenError> {
+    let path = path.to_path_buf();
+    if text == UNFINISHED_LINE {
+        return Err(OpenError::Unfinished {
+            path: path.parent().expect("the lock lies in the directory").to_path_buf(),
+        });
+    }
+    match text.strip_prefix(FORMAT_LINE).and_then(|rest| rest.trim_end().parse::<i64>().ok()) {
+        Some(FORMAT) => Ok(()),
+        Some(found) => Err(OpenError::Format { path, found, known: FORMAT }),
+        None => Err(OpenError::Foreign { path }),
+    }
+}
+
+/// Whether a store has been opened in a directory before. Takes no lock.
+pub(super) fn is_used(directory: &Path) -> Result<bool, OpenError> {
+    let path = directory.join(LOCK_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) if text.is_empty() => Ok(false),
+        Ok(text) => check_format(&text, &path).map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(OpenError::Lock { path, source }),
+    }
+}
+
+/// From now on no store opens here, until [`mark_finished`].
+pub(super) fn mark_unfinished(directory: &Path) -> std::io::Result<()> {
+    write_mark(directory, UNFINISHED_LINE)
+}
+
+pub(super) fn mark_finished(directory: &Path) -> std::io::Result<()> {
+    write_mark(directory, &format!("{FORMAT_LINE}{FORMAT}\n"))
+}
+
+pub(super) fn remove_mark(directory: &Path) -> std::io::Result<()> {
+    fs::remove_file(directory.join(LOCK_FILE))
+}
+
+fn write_mark(directory: &Path, line: &str) -> std::io::Result<()> {
+    let aside = directory.join(LOCK_FILE).with_extension("tmp");
+    let mut file = File::create(&aside)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, directory.join(LOCK_FILE))?;
+    synchronize_directory(directory)
 }
 
 /// Makes the names in a directory durable.

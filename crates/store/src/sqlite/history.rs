@@ -9,7 +9,7 @@
 //! - the history stands at the highest `projected_position` that is found, and a projection that starts again from
 //!   there passes over the rows that a file has already.
 
-mod day_file;
+pub(super) mod day_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,7 @@ use super::journal::HistoryFloor;
 
 use self::day_file::DayWriter;
 
-const DIRECTORY: &str = "history";
+pub(super) const DIRECTORY: &str = "history";
 
 #[derive(Debug)]
 pub(super) struct History {
@@ -269,7 +269,7 @@ impl History {
     }
 }
 
-fn list_days(directory: &Path) -> io::Result<BTreeSet<Day>> {
+pub(super) fn list_days(directory: &Path) -> io::Result<BTreeSet<Day>> {
     let mut days = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
         days.extend(day_file::parse_path(&entry?.path()));

@@ -15,9 +15,9 @@ use crate::{
 use super::database::{self, FileKind, Readers, append_failed, lock, read_failed, write_failed};
 use super::outbox;
 
-const FILE: &str = "journal.sqlite";
+pub(super) const FILE: &str = "journal.sqlite";
 
-const KIND: FileKind = FileKind {
+pub(super) const KIND: FileKind = FileKind {
     mark: 0x504d_4a4c, // "PMJL"
     format: 1,
     schema: "
@@ -608,6 +608,38 @@ fn read_streams(connection: &Connection) -> rusqlite::Result<BTreeMap<StreamId, 
         Ok((StreamId(row.get(1)?), Stream { id: row.get(0)?, last }))
     })?;
     rows.collect()
+}
+
+/// Where a journal ends, as one view of it shows.
+pub(super) struct Ends {
+    pub(super) last_position: Position,
+    /// Up to here the history is to be there.
+    pub(super) history_floor: Position,
+    pub(super) streams: Vec<StreamEnds>,
+}
+
+pub(super) struct StreamEnds {
+    pub(super) stream: StreamId,
+    pub(super) trimmed: SequenceNumber,
+    pub(super) last: SequenceNumber,
+}
+
+pub(super) fn ends(connection: &Connection) -> rusqlite::Result<Ends> {
+    let position = |number: Option<i64>| Position(number.unwrap_or(0) as u64);
+    let trimmed = position(meta_number(connection, key::LAST_POSITION)?);
+    let present = position(connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0))?);
+    let history_floor = position(meta_number(connection, key::HISTORY_POSITION)?);
+    let mut statement = connection.prepare(
+        "SELECT stream, trimmed_sequence, coalesce((SELECT max(sequence) FROM records WHERE records.stream = streams.id),
+             trimmed_sequence)
+         FROM streams WHERE deleting = 0",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let sequence = |index| row.get::<_, i64>(index).map(|number| SequenceNumber(number as u64));
+        Ok(StreamEnds { stream: StreamId(row.get(0)?), trimmed: sequence(1)?, last: sequence(2)? })
+    })?;
+    let streams = rows.collect::<rusqlite::Result<_>>()?;
+    Ok(Ends { last_position: trimmed.max(present), history_floor, streams })
 }
 
 fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {

@@ -25,7 +25,7 @@ use crate::snapshot::check_chunk;
 use super::database::lock;
 use super::directory::synchronize_directory;
 
-const DIRECTORY: &str = "snapshots";
+pub(super) const DIRECTORY: &str = "snapshots";
 const EXTENSION: &str = "snapshot";
 const EXTENSION_ASIDE: &str = "tmp";
 const MAGIC: &[u8; 6] = b"PMSNAP";
@@ -229,7 +229,7 @@ impl Snapshots {
     }
 }
 
-fn verify_file(path: &Path, stream: StreamId, sequence: SequenceNumber) -> Result<Snapshot, ReadError> {
+pub(super) fn verify_file(path: &Path, stream: StreamId, sequence: SequenceNumber) -> Result<Snapshot, ReadError> {
     let mut reader = FileReader::open(path)?;
     let snapshot = reader.snapshot;
     if (snapshot.stream, snapshot.sequence) != (stream, sequence) {
@@ -238,6 +238,17 @@ fn verify_file(path: &Path, stream: StreamId, sequence: SequenceNumber) -> Resul
     }
     while reader.next_chunk()?.is_some() {}
     Ok(snapshot)
+}
+
+/// The snapshots in a directory by their names, those of a stream together and oldest first.
+pub(super) fn list_files(directory: &Path) -> io::Result<Vec<(StreamId, SequenceNumber, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        files.extend(parse_name(&path).map(|(stream, sequence)| (stream, sequence, path)));
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn parse_name(path: &Path) -> Option<(StreamId, SequenceNumber)> {

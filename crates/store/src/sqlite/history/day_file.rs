@@ -17,7 +17,7 @@ use crate::{
 
 use super::super::database::{self, FileKind, read_failed, write_failed};
 
-const KIND: FileKind = FileKind {
+pub(in super::super) const KIND: FileKind = FileKind {
     mark: 0x504d_4844, // "PMHD"
     format: 1,
     schema: "
@@ -189,6 +189,12 @@ pub(super) fn projected_position(directory: &Path, day: Day) -> Result<Position,
     let position = meta_number(&connection, PROJECTED_POSITION)
         .map_err(read_failed("read where a day of the history stands", &path))?;
     Ok(Position(position as u64))
+}
+
+/// Up to where the file has its own rows, and up to where it says that all files have theirs.
+pub(in super::super) fn positions(connection: &Connection) -> rusqlite::Result<(Position, Position)> {
+    let position = |key| meta_number(connection, key).map(|number| Position(number as u64));
+    Ok((position(ROWS_POSITION)?, position(PROJECTED_POSITION)?))
 }
 
 /// The log first: a checkpoint may move on between the two.
@@ -497,7 +503,7 @@ fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::
 }
 
 /// `history-YYYY-MM-DD.sqlite`.
-pub(super) fn path(directory: &Path, day: Day) -> PathBuf {
+pub(in super::super) fn path(directory: &Path, day: Day) -> PathBuf {
     let date = EPOCH.checked_add(day.0.days()).expect("days of the history lie before the year 2249");
     directory.join(format!("history-{date}.sqlite"))
 }
