@@ -46,6 +46,8 @@ pub const META_VALUE_BYTES_MAX: usize = 1 << 20;
 pub const TRIM_SLICE_RECORDS: usize = 2_000;
 /// Idle read connections kept per database file.
 pub const READERS_IDLE_MAX: usize = 4;
+/// Events read by a check between two reports of progress.
+pub const CHECK_PROGRESS_ROWS: u64 = 10_000;
 /// Entries of damage that one check lists before it stops listing.
 pub const DAMAGE_LISTED_MAX: usize = 1_000;
 

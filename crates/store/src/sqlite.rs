@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{
-    AppendError, CheckReport, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OpenError,
-    OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot, SnapshotChunks,
-    SnapshotList, Store, StreamId, WaitingDelivery, WriteError, outbox as outbox_changes,
+    AppendError, CheckReport, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, Inspection,
+    OpenError, OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot,
+    SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, outbox as outbox_changes,
 };
 
 pub use self::backup::{BackupError, BackupReport, backup, restore};
@@ -87,6 +87,15 @@ impl SqliteStore {
         lock.mark_used()?;
         let checkpoints = Checkpoints::start(Arc::clone(&journal), options)?;
         Ok(SqliteStore { checkpoints, history, snapshots, journal, directory: directory.to_path_buf(), _lock: lock })
+    }
+
+    /// What [`Store::check`] does, with somebody who looks on.
+    pub fn check_with(&self, inspection: &mut Inspection<'_>) -> Result<CheckReport, ReadError> {
+        let mut report = CheckReport::default();
+        self.journal.check(&mut report, inspection)?;
+        self.snapshots.check(|stream| self.journal.last_sequence(stream), &mut report)?;
+        self.history.check(&mut report, inspection)?;
+        Ok(report)
     }
 
     /// The directory that holds everything.
@@ -218,10 +227,6 @@ impl Store for SqliteStore {
     }
 
     fn check(&self) -> Result<CheckReport, ReadError> {
-        let mut report = CheckReport::default();
-        self.journal.check(&mut report)?;
-        self.snapshots.check(|stream| self.journal.last_sequence(stream), &mut report)?;
-        self.history.check(&mut report)?;
-        Ok(report)
+        self.check_with(&mut Inspection { progress: &mut |_| {}, event: &mut |_, _| Ok(()) })
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     AppendError, Damage, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OutboxChange,
-    OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList,
-    StreamId, WaitingDelivery, WriteError,
+    OutboxNumber, Position, ReadError, ReadLimit, Record, Reference, SequenceNumber, Sid, Snapshot, SnapshotChunks,
+    SnapshotList, StreamId, WaitingDelivery, WriteError,
 };
 
 /// Where everything that must survive is kept.
@@ -114,6 +114,20 @@ pub trait Store: Send + Sync {
 
     /// Reads everything and verifies it. May take minutes; appends go on meanwhile.
     fn check(&self) -> Result<CheckReport, ReadError>;
+}
+
+/// Who looks on while everything is read.
+pub struct Inspection<'a> {
+    /// Told now and then what has been read so far.
+    pub progress: &'a mut dyn FnMut(&CheckReport),
+    /// Shown every event of the history with all that it is found by; what it says is wrong is reported as damage.
+    pub event: &'a mut dyn FnMut(&HistoryEvent, &[Reference]) -> Result<(), String>,
+}
+
+impl std::fmt::Debug for Inspection<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Inspection")
+    }
 }
 
 /// What a check has read, and what it found.

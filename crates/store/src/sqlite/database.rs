@@ -224,10 +224,10 @@ impl fmt::Debug for Readers {
     }
 }
 
-/// Lists what SQLite itself finds wrong with a file.
-pub(super) fn quick_check(connection: &Connection, path: &Path, into: &mut Vec<Damage>) -> Result<(), ReadError> {
+/// Lists what SQLite itself finds wrong with a file, its own indexes included.
+pub(super) fn integrity_check(connection: &Connection, path: &Path, into: &mut Vec<Damage>) -> Result<(), ReadError> {
     let failed = read_failed("check", path);
-    let mut statement = connection.prepare("PRAGMA quick_check").map_err(&failed)?;
+    let mut statement = connection.prepare("PRAGMA integrity_check").map_err(&failed)?;
     let mut rows = statement.query([]).map_err(&failed)?;
     loop {
         let line = match rows.next() {

@@ -20,7 +20,8 @@ use std::sync::{Arc, Mutex};
 
 use crate::history::{Day, check_rows};
 use crate::{
-    CheckReport, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OpenError, Position, ReadError, Sid, WriteError,
+    CheckReport, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, Inspection, OpenError, Position, ReadError, Sid,
+    WriteError,
 };
 
 use super::Options;
@@ -220,12 +221,13 @@ impl History {
         Ok(old.len() as u64)
     }
 
-    pub(super) fn check(&self, report: &mut CheckReport) -> Result<(), ReadError> {
+    pub(super) fn check(&self, report: &mut CheckReport, inspection: &mut Inspection<'_>) -> Result<(), ReadError> {
         let days: Vec<Day> = lock(&self.days).iter().copied().collect();
         for day in days {
             let readers = self.readers(day);
-            let checked =
-                readers.read("check the history", |connection| day_file::check(connection, readers.path(), report));
+            let checked = readers.read("check the history", |connection| {
+                day_file::check(connection, readers.path(), report, inspection)
+            });
             match checked {
                 Err(ReadError::Damaged(damage)) => report.damage.push(damage),
                 other => other?,

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::{
-    AppendError, CheckReport, Damage, Epoch, OpenError, OutboxChange, Position, ReadError, ReadLimit, Record,
-    SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
+    AppendError, CheckReport, Damage, Epoch, Inspection, OpenError, OutboxChange, Position, ReadError, ReadLimit,
+    Record, SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
 };
 
 use super::database::{self, FileKind, Readers, append_failed, lock, read_failed, write_failed};
@@ -432,8 +432,8 @@ impl Journal {
         })
     }
 
-    pub(super) fn check(&self, report: &mut CheckReport) -> Result<(), ReadError> {
-        self.read("check", |connection| database::quick_check(connection, &self.path, &mut report.damage))?;
+    pub(super) fn check(&self, report: &mut CheckReport, inspection: &mut Inspection<'_>) -> Result<(), ReadError> {
+        self.read("check", |connection| database::integrity_check(connection, &self.path, &mut report.damage))?;
         let mut after = Position::ZERO;
         loop {
             let step = "read records";
@@ -468,7 +468,10 @@ impl Journal {
             });
             match read {
                 Ok(0) => break,
-                Ok(count) => report.records += count,
+                Ok(count) => {
+                    report.records += count;
+                    (inspection.progress)(report);
+                }
                 Err(ReadError::Damaged(damage)) => {
                     report.damage.push(damage);
                     break;

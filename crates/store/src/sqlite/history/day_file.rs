@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use crate::history::Day;
 use crate::{
-    CheckReport, Damage, HistoryEvent, HistoryKey, HistoryQuery, HistoryRow, OpenError, Position, ReadError, Role, Sid,
-    WriteError, checksum, limits,
+    CheckReport, Damage, HistoryEvent, HistoryKey, HistoryQuery, HistoryRow, Inspection, OpenError, Position,
+    ReadError, Reference, Role, Sid, WriteError, checksum, limits,
 };
 
 use super::super::database::{self, FileKind, read_failed, write_failed};
@@ -432,32 +432,141 @@ fn find_id(connection: &Connection, workspace: i64, sid: Sid) -> rusqlite::Resul
         .optional()
 }
 
-pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckReport) -> Result<(), ReadError> {
-    database::quick_check(connection, path, &mut report.damage)?;
+/// Reads everything in the file, and compares the events with what finds them.
+pub(super) fn check(
+    connection: &Connection,
+    path: &Path,
+    report: &mut CheckReport,
+    inspection: &mut Inspection<'_>,
+) -> Result<(), ReadError> {
+    database::integrity_check(connection, path, &mut report.damage)?;
     let failed = read_failed("check the history", path);
-    let mut statement = connection
+    let mut events = connection
         .prepare(
-            "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload, k.sid,
-                 EXISTS (SELECT 1 FROM mentions m WHERE m.key = e.workspace AND m.event = e.id AND m.kind = e.kind)
+            "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload, k.sid
              FROM events e LEFT JOIN keys k ON k.id = e.workspace AND k.role = ?1 ORDER BY e.id",
         )
         .map_err(&failed)?;
-    let mut rows = statement.query([ROLE_WORKSPACE]).map_err(&failed)?;
+    let mut mentions = connection
+        .prepare(
+            "SELECT m.event, m.kind, k.sid, k.role FROM mentions m LEFT JOIN keys k ON k.id = m.key
+             ORDER BY m.event, k.role, k.sid",
+        )
+        .map_err(&failed)?;
+    let mut sids = connection.prepare("SELECT event, sid, run FROM sids ORDER BY event").map_err(&failed)?;
+    let sid_runs = meta_number(connection, SID_RUNS).map_err(&failed)?;
+    let sid_runs_event = meta_number(connection, SID_RUNS_EVENT).map_err(&failed)?;
+    let mut rows = events.query([ROLE_WORKSPACE]).map_err(&failed)?;
+    let mut mentions = Ordered::new(mentions.query([]).map_err(&failed)?, |row| {
+        Ok((row.get(0)?, (row.get::<_, u16>(1)?, row.get::<_, Sid>(2)?, row.get::<_, u32>(3)?)))
+    });
+    let mut sids = Ordered::new(sids.query([]).map_err(&failed)?, |row| {
+        Ok((row.get(0)?, (row.get::<_, Sid>(1)?, row.get::<_, i64>(2)?)))
+    });
     while let Some(row) = rows.next().map_err(&failed)? {
         report.history_events += 1;
         let event = row.get(6).and_then(|workspace| event_of(row, workspace)).map_err(&failed)?;
         let id = event.0.key.id;
-        if let Err(damage) = verified(event, path) {
-            report.damage.push(damage);
-        } else if !row.get::<_, bool>(7).map_err(&failed)? {
-            let problem = "its workspace does not find it".to_owned();
+        let mut problem = |problem: String| {
             report.damage.push(Damage { path: path.to_path_buf(), place: format!("event {id}"), problem });
+        };
+        let found = mentions.of(id, path, &failed)?;
+        let in_runs = sids.of(id, path, &failed)?;
+        match verified(event, path) {
+            Err(damage) => report.damage.push(damage),
+            Ok(event) => {
+                if found.iter().any(|(kind, ..)| *kind != event.kind) {
+                    problem("its mentions are of another type of event".to_owned());
+                }
+                let references: Option<Vec<Reference>> = found
+                    .iter()
+                    .filter(|(_, _, role)| *role != ROLE_WORKSPACE)
+                    .map(|&(_, sid, role)| Some(Reference { role: role_of(role)?, sid }))
+                    .collect();
+                let by_workspace =
+                    found.iter().filter(|(_, sid, role)| (*role, *sid) == (ROLE_WORKSPACE, event.workspace));
+                match references {
+                    _ if by_workspace.count() != 1 => problem("its workspace does not find it".to_owned()),
+                    None => problem("it is mentioned in a role that is not known".to_owned()),
+                    Some(references) => {
+                        if let Err(text) = (inspection.event)(&event, &references) {
+                            problem(text);
+                        }
+                    }
+                }
+                let is_found = match in_runs[..] {
+                    [] => id > sid_runs_event,
+                    [(sid, run)] => sid == event.sid && (1..=sid_runs).contains(&run),
+                    _ => false,
+                };
+                if !is_found {
+                    problem("the index by sid does not find it".to_owned());
+                }
+            }
+        }
+        if report.history_events.is_multiple_of(limits::CHECK_PROGRESS_ROWS) {
+            (inspection.progress)(report);
         }
         if report.damage.len() >= limits::DAMAGE_LISTED_MAX {
-            break;
+            return Ok(());
         }
     }
+    mentions.of(i64::MAX, path, &failed)?;
+    sids.of(i64::MAX, path, &failed)?;
     Ok(())
+}
+
+/// Rows in the order of events, taken event by event.
+struct Ordered<'a, T, F> {
+    rows: rusqlite::Rows<'a>,
+    parse: F,
+    next: Option<(i64, T)>,
+    is_over: bool,
+}
+
+impl<'a, T, F: Fn(&Row<'_>) -> rusqlite::Result<(i64, T)>> Ordered<'a, T, F> {
+    fn new(rows: rusqlite::Rows<'a>, parse: F) -> Ordered<'a, T, F> {
+        Ordered { rows, parse, next: None, is_over: false }
+    }
+
+    /// Those of one event; rows of an event that is not there are damage.
+    fn of(
+        &mut self,
+        event: i64,
+        path: &Path,
+        failed: &impl Fn(rusqlite::Error) -> ReadError,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut found = Vec::new();
+        loop {
+            if self.next.is_none() && !self.is_over {
+                self.next = self.rows.next().map_err(failed)?.map(&self.parse).transpose().map_err(failed)?;
+            }
+            match self.next.take() {
+                None => {
+                    self.is_over = true;
+                    return Ok(found);
+                }
+                Some((of, row)) if of == event => found.push(row),
+                Some((of, _)) if of < event => {
+                    return Err(ReadError::Damaged(Damage {
+                        path: path.to_path_buf(),
+                        place: format!("event {of}"),
+                        problem: "it is in an index but not there".to_owned(),
+                    }));
+                }
+                later => {
+                    self.next = later;
+                    return Ok(found);
+                }
+            }
+        }
+    }
+}
+
+fn role_of(number: u32) -> Option<Role> {
+    [Role::Task, Role::Worker, Role::TaskQueue, Role::Workflow, Role::Reservation, Role::TaskChannel]
+        .into_iter()
+        .find(|role| role_number(*role) == number)
 }
 
 fn event_of(row: &Row<'_>, workspace: Sid) -> rusqlite::Result<(HistoryEvent, u32)> {
