@@ -105,6 +105,8 @@ impl Running {
             self.tell_idle();
             let pause = self.pause();
             tokio::select! {
+                // Messages first: what was handed over before the store was read must be known before it ends.
+                biased;
                 message = self.task.messages.recv() => match message {
                     Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
                     Some(DeliveryMessage::Reload) => self.has_more = true,

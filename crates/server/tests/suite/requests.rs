@@ -160,3 +160,14 @@ async fn an_address_that_is_taken_is_named() {
     assert_eq!(error.to_string(), format!("cannot listen on {}", world.server.address()));
     world.server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_give_their_place_back() {
+    let configuration = Configuration { connections_max: 1, ..configuration(ClockMode::System) };
+    let world = World::start_on(configuration.clone(), pointsman_server::opener(&configuration)).await;
+    for _ in 0..20 {
+        let request = world.request(Method::GET, "/healthz").header("Connection", "close");
+        world.send(request).await.expect(200);
+    }
+    world.server.stop().await;
+}
