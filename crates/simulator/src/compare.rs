@@ -4,9 +4,11 @@ mod report;
 mod shrink;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
-use pointsman_engine::{Command, Engine, PublicEvent, Rejection, Reply, Timestamp};
+use pointsman_engine::{Command, Engine, EventKind, PublicEvent, Rejection, Reply, Timestamp};
 
 pub use self::shrink::shrink;
 use crate::naive::{Naive, Number, picture_of_engine};
@@ -35,8 +37,9 @@ pub struct Pair {
 pub struct Outcome {
     /// `None`: refused by both, or nothing was asked.
     pub reply: Option<Reply>,
+    pub refused: Option<String>,
     pub offers: Vec<Offer>,
-    pub events: usize,
+    pub events: Vec<EventKind>,
 }
 
 /// The routers do not agree.
@@ -65,19 +68,50 @@ pub struct Failure {
     pub log: Vec<String>,
 }
 
-/// What a run was.
-#[derive(Clone, Copy, Debug, Default)]
+/// What runs were made of.
+#[derive(Clone, Debug, Default)]
 pub struct Figures {
     pub steps: usize,
-    pub refused: usize,
-    pub events: usize,
+    /// By the name of the refusal.
+    pub refused: BTreeMap<String, usize>,
+    pub events: BTreeMap<EventKind, usize>,
+}
+
+impl Figures {
+    fn add(&mut self, outcome: &Outcome) {
+        self.steps += 1;
+        for kind in &outcome.events {
+            *self.events.entry(*kind).or_default() += 1;
+        }
+        if let Some(name) = &outcome.refused {
+            *self.refused.entry(name.clone()).or_default() += 1;
+        }
+    }
 }
 
 impl std::ops::AddAssign for Figures {
     fn add_assign(&mut self, other: Self) {
         self.steps += other.steps;
-        self.refused += other.refused;
-        self.events += other.events;
+        for (name, count) in other.refused {
+            *self.refused.entry(name).or_default() += count;
+        }
+        for (kind, count) in other.events {
+            *self.events.entry(kind).or_default() += count;
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (refused, events) = (self.refused.values().sum::<usize>(), self.events.values().sum::<usize>());
+        writeln!(out, "{} steps, {refused} refused, {events} events", self.steps)?;
+        for (kind, count) in &self.events {
+            writeln!(out, "  {count:>10} {kind:?}")?;
+        }
+        for (name, count) in &self.refused {
+            writeln!(out, "  {count:>10} refused: {name}")?;
+        }
+        Ok(())
     }
 }
 
@@ -122,11 +156,12 @@ impl Pair {
     fn run(&mut self, at: Timestamp, command: Option<&Command>) -> Result<Outcome, Difference> {
         let mut turn = self.engine.begin(at);
         self.naive.begin(at);
-        let mut reply = None;
+        let (mut reply, mut refused) = (None, None);
         // What a command names may have gone while time passed; whoever serves requests looks first.
         if let Some(command) = command.filter(|command| names_what_exists(command, &self.naive)) {
             let fast = turn.apply(command.clone());
             let simple = self.naive.apply(command);
+            refused = fast.as_ref().err().map(name_of);
             if !agree(&fast, &simple) {
                 let report = format!("engine: {fast:?}\nnaive:  {simple:?}");
                 return Err(Difference { kind: DifferenceKind::Refusal, report });
@@ -158,8 +193,15 @@ impl Pair {
             }
             self.engine.check_invariants();
         }
-        Ok(Outcome { reply, offers: Vec::new(), events: fast.len() })
+        Ok(Outcome { reply, refused, offers: Vec::new(), events: fast.iter().map(|event| event.kind).collect() })
     }
+}
+
+/// The variant of a refusal, and of its reason if it has one.
+fn name_of(refused: &Rejection) -> String {
+    let text = format!("{refused:?}");
+    let end = text.find("Sid").or_else(|| text.find(": ")).unwrap_or(text.len()).min(40);
+    text[..end].chars().take_while(|letter| !letter.is_ascii_digit()).collect()
 }
 
 /// The same answer, or the same refusal. Where several faults meet, which one is told is only compared by kind.
@@ -188,9 +230,7 @@ pub fn run(script: &Script) -> Result<Figures, Failure> {
         log.push(report::step(script.start, step.at, command.as_ref()));
         match pair.step(step.at, command.as_ref()) {
             Ok(outcome) => {
-                figures.steps += 1;
-                figures.refused += usize::from(command.is_some() && outcome.reply.is_none());
-                figures.events += outcome.events;
+                figures.add(&outcome);
                 renames.learn(step, outcome.reply);
             }
             Err(mut difference) => {
@@ -217,9 +257,7 @@ pub fn run_drawn(mut world: World) -> Result<Figures, Box<(Script, Failure)>> {
         script.steps.push(crate::script::Step { at, command: command.clone(), created: None, offers: Vec::new() });
         match pair.step(at, command.as_ref()) {
             Ok(outcome) => {
-                figures.steps += 1;
-                figures.refused += usize::from(command.is_some() && outcome.reply.is_none());
-                figures.events += outcome.events;
+                figures.add(&outcome);
                 let step = script.steps.last_mut().expect("just pushed");
                 step.created = outcome.reply;
                 step.offers = outcome.offers;

@@ -168,7 +168,7 @@ impl World {
             self.pass_time(naive);
             return Some((self.now, None));
         }
-        if self.random.chance(65) {
+        if self.random.chance(45) {
             self.pass_time(naive);
         }
         for _ in 0..20 {
@@ -183,16 +183,16 @@ impl World {
     fn pass_time(&mut self, naive: &Naive) {
         let deadline = naive.next_deadline().map(|due| due.0);
         let now = self.now.0;
-        let next = match (self.random.below(20), deadline) {
-            (0..=3, Some(due)) => due,
-            (4, Some(due)) => due - 1,
-            (5, Some(due)) => due + 1,
-            (6, Some(due)) => due + self.random.between(1, 120_000),
-            (7..=9, _) => now + self.random.between(1, 20),
-            (10, _) => now + self.random.between(60_000, 700_000),
-            (11, _) if self.random.chance(20) => now + self.random.between(3_600_000, 90_000_000),
-            (12..=15, _) => now + 1000 * self.random.between(1, 10),
-            _ => now + self.random.between(1, 30_000),
+        let next = match (self.random.below(24), deadline) {
+            (0..=2, Some(due)) => due,
+            (3, Some(due)) => due - 1,
+            (4, Some(due)) => due + 1,
+            (5, Some(due)) => due + self.random.between(1, 120_000),
+            (6, _) => now + self.random.between(60_000, 700_000),
+            (7, _) if self.random.chance(15) => now + self.random.between(3_600_000, 90_000_000),
+            (8..=13, _) => now + self.random.between(1, 20),
+            (14..=20, _) => now + 1000 * self.random.between(1, 6),
+            _ => now + self.random.between(1, 15_000),
         };
         self.now = Timestamp(next.max(now));
     }
@@ -220,19 +220,19 @@ impl World {
             naive.reservations.values().filter(|row| row.status == status).map(|row| row.number).collect()
         };
         match self.random.below(100) {
-            0..=19 => {
+            0..=15 => {
                 let live = naive.tasks.values().filter(|task| !task.status.is_terminal()).count();
                 (live < self.tasks_max).then(|| self.create_task(naive))
             }
-            20..=33 => Some(Command::AcceptReservation { id: self.reservation(&pending(ReservationStatus::Pending))? }),
-            34..=43 => {
+            16..=33 => Some(Command::AcceptReservation { id: self.reservation(&pending(ReservationStatus::Pending))? }),
+            34..=40 => {
                 let activity = self.random.chance(25).then(|| self.activity(naive));
                 Some(Command::RejectReservation {
                     id: self.reservation(&pending(ReservationStatus::Pending))?,
                     activity,
                 })
             }
-            44..=49 => {
+            41..=45 => {
                 let id = self.reservation(&pending(ReservationStatus::Accepted))?;
                 if self.random.chance(20) {
                     let activity = self.random.chance(50).then(|| self.activity(naive));
@@ -240,17 +240,17 @@ impl World {
                 }
                 Some(Command::WrapReservation { id })
             }
-            50..=56 => {
+            46..=51 => {
                 let mut accepted = pending(ReservationStatus::Accepted);
                 accepted.extend(pending(ReservationStatus::Wrapping));
                 Some(Command::CompleteReservation { id: self.reservation(&accepted)? })
             }
-            57..=62 => self.request_status(naive),
-            63..=70 => self.update_worker(naive),
-            71..=74 => self.update_channel(naive),
-            75..=79 if self.features.attribute_updates => self.update_task(naive),
-            80..=84 if self.features.transfers => self.transfer(naive),
-            85..=87 if self.features.setups => self.setup(naive),
+            52..=56 => self.request_status(naive),
+            57..=64 => self.update_worker(naive),
+            65..=67 => self.update_channel(naive),
+            68..=74 if self.features.attribute_updates => self.update_task(naive),
+            75..=83 if self.features.transfers => self.transfer(naive),
+            84..=87 if self.features.setups => self.setup(naive),
             88..=90 if self.features.callbacks => {
                 let reservation = self.reservation(&pending(ReservationStatus::Pending))?;
                 Some(if self.random.chance(70) {
@@ -345,12 +345,15 @@ impl World {
                 _ => self.activity(naive),
             }
         });
+        let goes = activity.is_some_and(|sid| {
+            naive.activities.values().any(|row| !row.available && naive.sid(row.number) == sid)
+        });
         Some(Command::UpdateWorker(UpdateWorker {
             id: Id::new(id),
             friendly_name: self.random.chance(4).then(|| self.name("renamed")),
             attributes: self.random.chance(25).then(|| self.worker_attributes()),
             activity,
-            reject_pending_reservations: self.random.chance(20),
+            reject_pending_reservations: self.random.chance(if goes { 40 } else { 4 }),
         }))
     }
 
@@ -540,7 +543,7 @@ impl World {
     }
 
     fn create_task(&mut self, naive: &Naive) -> Command {
-        let workflow = self.workflow(naive).filter(|_| self.random.chance(95)).map(|number| naive.sid(number));
+        let workflow = self.workflow(naive).filter(|_| self.random.chance(98)).map(|number| naive.sid(number));
         let mut create = CreateTask {
             attributes: self.task_attributes(naive),
             workflow,
@@ -597,6 +600,6 @@ impl World {
     }
 
     fn reservation_timeout(&mut self) -> u32 {
-        *self.random.pick(&[1, 5, 10, 20, 30, 120])
+        *self.random.pick(&[1, 5, 20, 30, 120, 120, 600])
     }
 }

@@ -126,7 +126,7 @@ impl Naive {
         let (worker, engine_activity, previous) = (row.worker, row.engine_activity?, row.previous_activity);
         let still_there = self.workers[&worker].activity == engine_activity;
         let exists = !self.activities[&previous].deleted;
-        if self.is_single() && still_there && exists { self.move_worker(worker, previous) } else { None }
+        if still_there && exists { self.move_worker(worker, previous) } else { None }
     }
 
     /// A pending reservation ends without acceptance, with what that means for its Task (4.1, 6.1).
@@ -211,7 +211,7 @@ impl Naive {
         let reservation = self.reservation(number);
         let (worker, engine_activity) = (reservation.worker, reservation.engine_activity);
         let row = &self.workers[&worker];
-        let put_there = self.is_single() && engine_activity == Some(row.activity);
+        let put_there = engine_activity == Some(row.activity);
         if self.is_available(row) || put_there { self.move_worker(worker, self.timeout_activity) } else { None }
     }
 
