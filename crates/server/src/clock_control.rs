@@ -5,20 +5,21 @@ use std::sync::Arc;
 use pointsman_dispatcher::{Input, Reply};
 use pointsman_engine::{DurationMs, Timestamp};
 use pointsman_store::Position;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::configuration::ClockMode;
 use crate::deliveries::{DeliveryMessage, Idle};
 use crate::engines::{EngineHandles, Work};
 use crate::limits;
+use crate::projector::ProjectorHandle;
 
 /// Everything that must be at rest before time may move.
 pub(crate) struct ClockControl {
     pub(crate) clock: Arc<Clock>,
     pub(crate) engines: EngineHandles,
     pub(crate) deliveries: mpsc::Sender<DeliveryMessage>,
-    pub(crate) projected: watch::Receiver<Position>,
+    pub(crate) projector: ProjectorHandle,
     /// Two moves go one after the other.
     pub(crate) moving: Mutex<()>,
 }
@@ -107,8 +108,7 @@ impl ClockControl {
             if idle.added != before {
                 continue;
             }
-            let mut projected = self.projected.clone();
-            projected.wait_for(|projected| pass.position <= *projected).await.map_err(|_| MoveError::Unavailable)?;
+            self.projector.reach(pass.position).await.map_err(|_| MoveError::Unavailable)?;
             return Ok([pass.next_deadline, idle.next_deadline].into_iter().flatten().min());
         }
     }

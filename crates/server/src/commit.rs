@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use pointsman_dispatcher::{Batch, Delivery, OutboxChange, PendingRecord, Reply};
 use pointsman_record as record;
 use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId};
@@ -19,7 +19,7 @@ use crate::health::Health;
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
-use crate::projector::Projection;
+use crate::projector::{Projection, ProjectorHandle};
 use crate::storage::Storage;
 
 /// What a caller gets: the reply and the position of the journal that it stands on, or that nothing is known to have
@@ -59,7 +59,7 @@ pub(crate) struct Committer {
     pub(crate) epoch: Epoch,
     pub(crate) generation: Arc<AtomicU64>,
     pub(crate) requests: Receiver<CommitRequest>,
-    pub(crate) projections: Sender<Projection>,
+    pub(crate) projector: ProjectorHandle,
     pub(crate) deliveries: tokio::sync::mpsc::Sender<DeliveryMessage>,
     pub(crate) deliveries_overflown: Arc<std::sync::atomic::AtomicBool>,
     pub(crate) engines: EngineHandles,
@@ -70,8 +70,13 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Runs until the last request.
+    /// Runs until the last request; the projector ends after it.
     pub(crate) fn run(mut self) {
+        self.serve();
+        self.projector.end();
+    }
+
+    fn serve(&mut self) {
         while let Ok(first) = self.requests.recv() {
             let group = self.gather(first);
             let is_last = group.iter().any(|request| matches!(request.done, Done::Last));
@@ -145,8 +150,7 @@ impl Committer {
         self.committed.store(position.0, Ordering::Release);
         if !projection.records.is_empty() {
             projection.last = position;
-            // When the projector is behind, it reads this from the store instead.
-            let _ = self.projections.try_send(projection);
+            self.projector.committed(projection);
         }
         for request in group {
             let CommitRequest { generation: _, batch, responders, done } = request;
@@ -208,9 +212,8 @@ impl Committer {
         if self.deliveries.try_send(DeliveryMessage::Reload).is_err() {
             self.deliveries_overflown.store(true, Ordering::Release);
         }
-        // Wakes the projector, whose history may have fallen back.
-        let wake = Projection { last: Position::ZERO, records: Vec::new(), deleted: Vec::new() };
-        let _ = self.projections.try_send(wake);
+        // The history may have fallen back.
+        self.projector.hurry();
         self.health.set_committing(true);
         tracing::info!("the store works again");
     }

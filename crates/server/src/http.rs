@@ -25,7 +25,7 @@ use pointsman_api::{self as api, AccountCall, Answer, ApiError, Call, CallScope,
 use pointsman_dispatcher::{Caller, Input, Reply, authenticate};
 use pointsman_engine::{Entity, Sid, Workspace, derive_sid};
 use pointsman_store::Position;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::accounts::{AccountsKeeper, Shell, random};
 use crate::clock::{self, Clock};
@@ -37,6 +37,7 @@ use crate::history;
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
+use crate::projector::ProjectorHandle;
 use crate::recovery;
 use crate::storage::Storage;
 
@@ -52,7 +53,7 @@ pub(crate) struct App {
     pub(crate) engines: EngineHandles,
     pub(crate) commits: Sender<CommitRequest>,
     pub(crate) storage: Arc<Storage>,
-    pub(crate) projected: watch::Receiver<Position>,
+    pub(crate) projector: ProjectorHandle,
     pub(crate) clock: Arc<Clock>,
     pub(crate) clock_control: ClockControl,
     pub(crate) health: Arc<Health>,
@@ -394,9 +395,8 @@ async fn reply(app: &App, asked: Result<oneshot::Receiver<Answered>, EngineFull>
     match reply {
         Reply::Answer(answer) => answer,
         Reply::History { request, cursor } => {
-            let mut projected = app.projected.clone();
-            let seen = projected.wait_for(|projected| position <= *projected);
-            if !matches!(tokio::time::timeout(limits::ANSWER_TIMEOUT, seen).await, Ok(Ok(_))) {
+            let seen = app.projector.reach(position);
+            if !matches!(tokio::time::timeout(limits::ANSWER_TIMEOUT, seen).await, Ok(Ok(()))) {
                 return ApiError::unavailable().answer();
             }
             let storage = Arc::clone(&app.storage);

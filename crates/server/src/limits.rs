@@ -17,10 +17,13 @@ pub const BATCHES_WAITING_MAX: usize = 64;
 pub const COMMIT_RECORDS: usize = 4_096;
 pub const COMMIT_BYTES: usize = 16 << 20;
 pub const COMMIT_OUTBOX: usize = 8_192;
-/// Commits that may wait for the projector in memory; it reads later ones from the store.
-pub const PROJECTIONS_WAITING_MAX: usize = 256;
-/// Rows that the projector writes at once.
-pub const PROJECTED_ROWS: usize = 4_096;
+/// Commits, and events in them, that may wait for the projector in memory; it reads later ones from the store.
+pub const PROJECTIONS_WAITING_MAX: usize = 16_384;
+pub const PROJECTED_EVENTS_WAITING_MAX: usize = 200_000;
+/// Events after which the projector writes what it has.
+pub const PROJECTED_ROWS: usize = 16_384;
+/// How long an event waits for others before it is written, unless somebody asks for it.
+pub const PROJECTION_DELAY: Duration = Duration::from_millis(250);
 /// An engine thread that never rests looks for due timers this often.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(10);
 /// Pause between attempts to write again after a failed commit.

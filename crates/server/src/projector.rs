@@ -4,14 +4,16 @@
 //! has come is told by a watch channel, for queries that must see what their caller has seen.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use pointsman_engine::PublicEvent;
 use pointsman_record::public_event::{self, HistoryReference, Role};
 use pointsman_record::turn;
 use pointsman_store::{HistoryRow, Position, ReadLimit, Reference, Store, StreamId};
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
@@ -28,21 +30,103 @@ pub(crate) struct Projection {
     pub(crate) deleted: Vec<StreamId>,
 }
 
+/// What the projector thread is told.
+#[derive(Debug)]
+pub(crate) enum ProjectorMessage {
+    Committed(Projection),
+    /// Somebody waits for the history, or it may have fallen back.
+    Hurry,
+    /// Nothing comes after this.
+    Last,
+}
+
+/// The way to the projector thread; events that wait on it are bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct ProjectorHandle {
+    messages: Sender<ProjectorMessage>,
+    /// Events handed over and not written yet.
+    waiting: Arc<AtomicUsize>,
+    position: watch::Receiver<Position>,
+}
+
 /// What the projector thread needs.
 pub(crate) struct Projector {
-    pub(crate) storage: Arc<Storage>,
-    pub(crate) projections: Receiver<Projection>,
-    pub(crate) position: watch::Sender<Position>,
-    pub(crate) metrics: Arc<Metrics>,
+    storage: Arc<Storage>,
+    metrics: Arc<Metrics>,
+    messages: Receiver<ProjectorMessage>,
+    waiting: Arc<AtomicUsize>,
+    position: watch::Sender<Position>,
+}
+
+/// The projector thread has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the projector has ended")]
+pub(crate) struct Ended;
+
+impl Projection {
+    fn events_count(&self) -> usize {
+        self.records.iter().map(|(_, events)| events.len()).sum()
+    }
+}
+
+impl ProjectorHandle {
+    /// Hands a commit over. When too many events wait, the projector reads them from the store instead.
+    pub(crate) fn committed(&self, projection: Projection) {
+        let count = projection.events_count();
+        let fits = self.waiting.fetch_add(count, Ordering::AcqRel) < limits::PROJECTED_EVENTS_WAITING_MAX;
+        if !fits || self.messages.try_send(ProjectorMessage::Committed(projection)).is_err() {
+            self.waiting.fetch_sub(count, Ordering::AcqRel);
+        }
+    }
+
+    /// Has the projector look where the history stands.
+    pub(crate) fn hurry(&self) {
+        // When its line is full it is at work already.
+        let _ = self.messages.try_send(ProjectorMessage::Hurry);
+    }
+
+    /// Ends the projector after what was handed over.
+    pub(crate) fn end(&self) {
+        // When it has ended already there is nobody to tell.
+        let _ = self.messages.send(ProjectorMessage::Last);
+    }
+
+    /// Waits until the history holds everything up to a position.
+    pub(crate) async fn reach(&self, position: Position) -> Result<(), Ended> {
+        let mut projected = self.position.clone();
+        if *projected.borrow_and_update() < position {
+            self.hurry();
+        }
+        projected.wait_for(|projected| position <= *projected).await.map(drop).map_err(|_| Ended)
+    }
 }
 
 impl Projector {
-    /// Runs until nobody can send any more; the history is complete then, if the store works.
+    /// A projector whose history stands at a position, and the way to it.
+    pub(crate) fn new(
+        storage: Arc<Storage>,
+        metrics: Arc<Metrics>,
+        position: Position,
+    ) -> (Projector, ProjectorHandle) {
+        let (sender, messages) = crossbeam_channel::bounded(limits::PROJECTIONS_WAITING_MAX);
+        let (position, projected) = watch::channel(position);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let handle = ProjectorHandle { messages: sender, waiting: Arc::clone(&waiting), position: projected };
+        (Projector { storage, metrics, messages, waiting, position }, handle)
+    }
+
+    /// Runs until it is told to end; the history is complete then, if the store works.
     pub(crate) fn run(self) {
-        let mut behind = true;
-        loop {
-            if behind {
-                behind = match self.catch_up() {
+        // What a crash has left over comes first.
+        let mut is_behind = self.catch_up().is_err();
+        let mut is_last = false;
+        while !is_last {
+            let mut group = Vec::new();
+            let hurries;
+            (hurries, is_last) = self.gather(&mut group, is_behind);
+            is_behind = is_behind || (hurries && group.is_empty()) || !self.project(&group);
+            if is_behind {
+                is_behind = match self.catch_up() {
                     Ok(()) => false,
                     Err(problem) => {
                         tracing::warn!(error = problem, "the event history waits for the store");
@@ -50,38 +134,39 @@ impl Projector {
                     }
                 };
             }
-            let received = if behind {
-                self.projections.recv_timeout(limits::RECOVERY_PAUSE)
-            } else {
-                self.projections.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            };
-            match received {
-                Ok(first) => {
-                    let mut group = vec![first];
-                    let mut rows = 0;
-                    while rows < limits::PROJECTED_ROWS {
-                        let Ok(next) = self.projections.try_recv() else { break };
-                        rows += next.records.iter().map(|(_, events)| events.len()).sum::<usize>();
-                        group.push(next);
-                    }
-                    behind = behind || !self.project(&group);
-                    let deleted = group.iter().flat_map(|projection| &projection.deleted).copied().collect();
-                    if behind {
-                        behind = self.catch_up().is_err();
-                    }
-                    if !behind {
-                        self.forget(deleted);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    if behind && let Err(problem) = self.catch_up() {
-                        tracing::warn!(error = problem, "the event history is completed at the next start");
-                    }
-                    return;
-                }
+            // Whatever is not in the history by now is read from the store later.
+            let written = group.iter().map(Projection::events_count).sum();
+            self.waiting.fetch_sub(written, Ordering::AcqRel);
+            if !is_behind {
+                self.forget(group.into_iter().flat_map(|projection| projection.deleted).collect());
             }
         }
+    }
+
+    /// Takes commits until there are many, somebody waits for them, or the first one has waited long enough: rows that
+    /// are written together cost less. Returns whether somebody waits, and whether nothing comes after.
+    ///
+    /// - `is_behind`: the store is tried again after a pause, commits or not.
+    fn gather(&self, group: &mut Vec<Projection>, is_behind: bool) -> (bool, bool) {
+        let mut rows = 0;
+        let mut until = is_behind.then(|| clock::instant() + limits::RECOVERY_PAUSE);
+        while rows < limits::PROJECTED_ROWS {
+            let message = match until {
+                None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(until) => self.messages.recv_deadline(until),
+            };
+            match message {
+                Ok(ProjectorMessage::Committed(projection)) => {
+                    rows += projection.events_count();
+                    until = until.or_else(|| Some(clock::instant() + limits::PROJECTION_DELAY));
+                    group.push(projection);
+                }
+                Ok(ProjectorMessage::Hurry) => return (true, false),
+                Err(RecvTimeoutError::Timeout) => return (false, false),
+                Ok(ProjectorMessage::Last) | Err(RecvTimeoutError::Disconnected) => return (false, true),
+            }
+        }
+        (false, false)
     }
 
     /// Writes the events of commits that follow each other. Returns false when something lies between, or on failure.
@@ -128,27 +213,7 @@ impl Projector {
     }
 
     fn read_on(&self, store: &dyn Store) -> Result<(), String> {
-        let mut up_to = store.history_position();
-        loop {
-            self.position.send_replace(up_to);
-            let records = store.read_after(up_to, ReadLimit::default()).map_err(|error| chain(&error))?;
-            let Some((last, _)) = records.last() else {
-                // What was trimmed has no rows any more.
-                return Ok(());
-            };
-            let last = *last;
-            let mut rows = Vec::new();
-            for (position, record) in records {
-                if record.stream == StreamId::ACCOUNTS {
-                    continue;
-                }
-                let turn = turn::decode(&record.payload)
-                    .map_err(|error| format!("record at position {position}: {}", chain(&error)))?;
-                rows.extend(turn.published.iter().map(|event| row(position, record.stream.0, event)));
-            }
-            store.project(last, &rows).map_err(|error| chain(&error))?;
-            up_to = last;
-        }
+        catch_up(store, &mut |position| self.position.send_modify(|known| *known = position))
     }
 
     fn forget(&self, deleted: Vec<StreamId>) {
@@ -158,6 +223,31 @@ impl Projector {
                 tracing::warn!(stream = %stream, error = chain(&error), "failed to forget a deleted workspace");
             }
         }
+    }
+}
+
+/// Brings the history to where the journal stands; tells each position on the way.
+pub(crate) fn catch_up(store: &dyn Store, reached: &mut dyn FnMut(Position)) -> Result<(), String> {
+    let mut up_to = store.history_position();
+    loop {
+        reached(up_to);
+        let records = store.read_after(up_to, ReadLimit::default()).map_err(|error| chain(&error))?;
+        let Some((last, _)) = records.last() else {
+            // What was trimmed has no rows any more.
+            return Ok(());
+        };
+        let last = *last;
+        let mut rows = Vec::new();
+        for (position, record) in records {
+            if record.stream == StreamId::ACCOUNTS {
+                continue;
+            }
+            let turn = turn::decode(&record.payload)
+                .map_err(|error| format!("record at position {position}: {}", chain(&error)))?;
+            rows.extend(turn.published.iter().map(|event| row(position, record.stream.0, event)));
+        }
+        store.project(last, &rows).map_err(|error| chain(&error))?;
+        up_to = last;
     }
 }
 
@@ -174,7 +264,7 @@ fn row(position: Position, workspace: [u8; 16], event: &PublicEvent) -> HistoryR
     }
 }
 
-fn reference(reference: HistoryReference) -> Reference {
+pub(crate) fn reference(reference: HistoryReference) -> Reference {
     let HistoryReference { role, sid } = reference;
     let role = match role {
         Role::Task => pointsman_store::Role::Task,

@@ -305,8 +305,8 @@ impl Parts {
         let generation = Arc::new(AtomicU64::new(0));
         let committed = Arc::new(AtomicU64::new(position.0));
         let (commits, commit_requests) = crossbeam_channel::bounded(limits::BATCHES_WAITING_MAX);
-        let (projections, projection_receiver) = crossbeam_channel::bounded(limits::PROJECTIONS_WAITING_MAX);
-        let (projected_sender, projected) = watch::channel(history_position);
+        let (projector, projector_handle) =
+            Projector::new(Arc::clone(&storage), Arc::clone(&metrics), history_position);
         let (delivery_sender, delivery_messages) = mpsc::channel(limits::DELIVERY_MESSAGES_MAX);
         let overflown = Arc::new(AtomicBool::new(false));
         let workspace_number = 1 + shards
@@ -337,27 +337,19 @@ impl Parts {
             engine_threads.push(thread.spawn().map_err(StartError::Thread)?);
         }
         // Streams that a crash has left over go once their events are in the history.
-        projections
-            .send(Projection { last: Position::ZERO, records: Vec::new(), deleted })
-            .expect("the projector's line has just been made");
+        projector_handle.committed(Projection { last: Position::ZERO, records: Vec::new(), deleted });
         let committer = Committer {
             storage: Arc::clone(&storage),
             epoch,
             generation,
             requests: commit_requests,
-            projections,
+            projector: projector_handle.clone(),
             deliveries: delivery_sender.clone(),
             deliveries_overflown: Arc::clone(&overflown),
             engines: Arc::clone(&engines),
             health: Arc::clone(&health),
             metrics: Arc::clone(&metrics),
             committed: Arc::clone(&committed),
-        };
-        let projector = Projector {
-            storage: Arc::clone(&storage),
-            projections: projection_receiver,
-            position: projected_sender,
-            metrics: Arc::clone(&metrics),
         };
         let (maintenance_sender, maintenance_receiver) = crossbeam_channel::bounded(0);
         let maintenance = Maintenance {
@@ -394,7 +386,7 @@ impl Parts {
             clock: Arc::clone(&clock),
             engines: Arc::clone(&engines),
             deliveries: delivery_sender.clone(),
-            projected: projected.clone(),
+            projector: projector_handle.clone(),
             moving: Mutex::new(()),
         };
         clock_control.start().await.map_err(|_| StartError::Overdue)?;
@@ -415,7 +407,7 @@ impl Parts {
             engines: Arc::clone(&engines),
             commits: commits.clone(),
             storage: Arc::clone(&storage),
-            projected,
+            projector: projector_handle,
             clock: Arc::clone(&clock),
             clock_control,
             health: Arc::clone(&health),
