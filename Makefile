@@ -41,7 +41,7 @@ run: build
 	fi
 	echo "  curl -u \"\$$POINTSMAN_ACCOUNT_SID:\$$POINTSMAN_AUTH_TOKEN\" -d FriendlyName=Support http://$$listen/v1/Workspaces"
 	echo
-	exec target/release/pointsman serve
+	exec "$${CARGO_TARGET_DIR:-target}/release/pointsman" serve
 
 test:
 	@exec .ci/stages
