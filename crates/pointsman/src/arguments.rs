@@ -40,6 +40,55 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AccountCommand,
     },
+    /// Back up everything into one file, while the server runs
+    ///
+    /// The file gets its name when it is complete. Read from the data directory; the server goes on meanwhile.
+    /// What is acknowledged before the command begins is in it. Callbacks that wait at that moment are sent again by
+    /// a server that is started on what was restored.
+    #[command(after_long_help = exit::TABLE)]
+    Backup {
+        /// File to make; it must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a data directory out of a back-up
+    ///
+    /// The directory must be empty or not there. Everything that was restored is read and verified.
+    #[command(after_long_help = exit::TABLE)]
+    Restore {
+        /// File that `pointsman backup` has made
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Read and verify everything in a data directory
+    ///
+    /// Every record, snapshot, event and index; every workspace is made again and held against its invariants.
+    /// Prints what is wrong and a summary. The server must not run on the data directory; of one that runs, check what
+    /// a back-up restores to.
+    #[command(after_long_help = exit::TABLE)]
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Write events as NDJSON to standard output
+    ///
+    /// One Event resource a line. From a data directory: oldest first, and the server must not run on it.
+    /// From a running server (`--url`): newest first, as its API lists them.
+    #[command(after_long_help = exit::TABLE)]
+    ExportEvents(ExportEvents),
     /// Look at the configuration
     Config {
         #[command(subcommand)]
@@ -82,6 +131,34 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         settings: Box<Settings>,
     },
+}
+
+/// Which events to export, and from where.
+#[derive(Debug, Args)]
+pub(crate) struct ExportEvents {
+    /// Workspace whose events are exported [default: all]
+    #[arg(long, value_name = "SID")]
+    pub(crate) workspace: Option<String>,
+    /// First instant, such as 2026-01-31T00:00:00Z [default: the oldest event]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<String>,
+    /// Last instant [default: the newest event]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<String>,
+    /// Running server to ask, such as http://127.0.0.1:8420, instead of a data directory
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "config"])]
+    pub(crate) url: Option<String>,
+    /// Account that asks the running server
+    #[arg(long, value_name = "SID", env = "POINTSMAN_ACCOUNT_SID")]
+    pub(crate) account_sid: Option<String>,
+    /// Its token
+    #[arg(long, value_name = "TOKEN", env = "POINTSMAN_AUTH_TOKEN", hide_env_values = true)]
+    pub(crate) auth_token: Option<String>,
+    /// Print the summary on standard error as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 /// Where an account is kept.

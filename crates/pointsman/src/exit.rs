@@ -1,8 +1,9 @@
 //! How the program ends.
 
 use pointsman_server::StartError;
+use pointsman_server::admin::ExportError;
 use pointsman_server::configuration::ConfigurationError;
-use pointsman_store::OpenError;
+use pointsman_store::{BackupError, OpenError, ReadError};
 
 /// The table of `--help`.
 pub(crate) const TABLE: &str = "\
@@ -20,6 +21,18 @@ pub(crate) const LISTEN: u8 = 3;
 pub(crate) const DATA_DIR: u8 = 4;
 pub(crate) const DAMAGED: u8 = 5;
 
+/// Damage was found, and told before.
+#[derive(Debug, thiserror::Error)]
+#[error("{count} places are damaged")]
+pub(crate) struct Damaged {
+    pub(crate) count: usize,
+}
+
+/// Options that do not fit together or cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
+
 /// The exit code of a failure.
 pub(crate) fn code(error: &anyhow::Error) -> u8 {
     if error.downcast_ref::<ConfigurationError>().is_some() {
@@ -27,6 +40,28 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
     }
     if let Some(error) = error.downcast_ref::<OpenError>() {
         return code_of_open(error);
+    }
+    if error.downcast_ref::<Usage>().is_some() {
+        return USAGE;
+    }
+    if error.downcast_ref::<Damaged>().is_some() || error.downcast_ref::<ReadError>().is_some() {
+        return DAMAGED;
+    }
+    match error.downcast_ref::<BackupError>() {
+        Some(BackupError::Open(error)) => return code_of_open(error),
+        Some(
+            BackupError::Damaged(_) | BackupError::Read(_) | BackupError::Foreign { .. } | BackupError::Format { .. },
+        ) => {
+            return DAMAGED;
+        }
+        Some(BackupError::NotEmpty { .. } | BackupError::NoStore { .. }) => return DATA_DIR,
+        Some(BackupError::Exists { .. } | BackupError::File { .. } | BackupError::Overtaken { .. }) => return FAILED,
+        None => {}
+    }
+    match error.downcast_ref::<ExportError>() {
+        Some(ExportError::NoWorkspace(_)) => return USAGE,
+        Some(ExportError::Recovery(_) | ExportError::Read(_) | ExportError::Decode { .. }) => return DAMAGED,
+        Some(ExportError::Project(_) | ExportError::Write(_)) | None => {}
     }
     match error.downcast_ref::<StartError>() {
         Some(StartError::Listen { .. }) => LISTEN,

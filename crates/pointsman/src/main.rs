@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod exit;
+mod progress;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,10 @@ fn main() -> ExitCode {
             commands::account::create(&place, &friendly_name, json)
         }
         Command::Account { command: AccountCommand::List { json, place } } => commands::account::list(&place, json),
+        Command::Backup { file, json, place } => commands::backup::run(&place, &file, json),
+        Command::Restore { file, json, place } => commands::restore::run(&place, &file, json),
+        Command::Check { json, place } => commands::check::run(&place, json),
+        Command::ExportEvents(arguments) => commands::export_events::run(&arguments),
         Command::Config { command: ConfigCommand::Show { json, settings } } => commands::config::show(&settings, json),
     };
     match outcome {

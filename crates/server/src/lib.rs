@@ -4,6 +4,7 @@
 //! [`Server`] starts and stops everything and shows how the parts hang together; [`configuration`] is what can be set.
 
 pub mod accounts;
+pub mod admin;
 pub mod configuration;
 pub mod limits;
 pub mod logging;

@@ -55,7 +55,7 @@ pub(crate) fn list(place: &Place, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open(place: &Place) -> anyhow::Result<SqliteStore> {
+pub(crate) fn open(place: &Place) -> anyhow::Result<SqliteStore> {
     let Loaded { configuration, .. } = configuration::load(&place.sources())?;
     let opened = SqliteStore::open(&configuration.data_dir, &Options::default());
     opened.map_err(|error| match error {

@@ -1,0 +1,227 @@
+//! Back-up, restoration, check and export on the real program, with a server that runs and one that does not.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const ACCOUNT: &str = "AC00000000000000000000000000000000";
+/// `ACCOUNT:secret`
+const AUTHORIZATION: &str = "QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDpzZWNyZXQ=";
+
+fn pointsman(arguments: &[&str], directory: Option<&Path>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POINTSMAN_") {
+            command.env_remove(name);
+        }
+    }
+    command.env("POINTSMAN_ACCOUNT_SID", ACCOUNT).env("POINTSMAN_AUTH_TOKEN", "secret");
+    if let Some(directory) = directory {
+        command.arg("--data-dir").arg(directory);
+    }
+    command
+}
+
+fn run(arguments: &[&str], directory: Option<&Path>) -> Output {
+    pointsman(arguments, directory).output().unwrap()
+}
+
+/// Runs a command that must succeed and prints JSON.
+fn json(arguments: &[&str], directory: Option<&Path>) -> Value {
+    let output = run(arguments, directory);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", error(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn on(directory: &Path) -> Serving {
+        let mut command = pointsman(&["serve", "--listen", "127.0.0.1:0"], Some(directory));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
+        let address = ready.trim_end().strip_prefix("pointsman ready on http://").expect("it is ready").to_owned();
+        Serving { child, address }
+    }
+
+    fn send(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Basic {AUTHORIZATION}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            self.address,
+            form.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// Makes something and returns its sid.
+    fn make(&self, path: &str, form: &str) -> String {
+        let (status, made) = self.send("POST", path, form);
+        assert_eq!(status, 201, "{made}");
+        made["sid"].as_str().unwrap().to_owned()
+    }
+
+    fn stop(mut self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+    }
+}
+
+/// A workspace with a Worker and waiting Tasks. Returns its sid.
+fn lively(serving: &Serving, tasks: u32) -> String {
+    let workspace = serving.make("/v1/Workspaces", "FriendlyName=Lively&Template=FIFO");
+    let path = format!("/v1/Workspaces/{workspace}");
+    serving.make(&format!("{path}/Workers"), "FriendlyName=Ada");
+    for number in 0..tasks {
+        serving.make(&format!("{path}/Tasks"), &format!("Attributes=%7B%22number%22%3A{number}%7D"));
+    }
+    workspace
+}
+
+#[test]
+fn a_backup_of_a_running_server_restores_to_a_server_that_answers_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, restored) = (root.path().join("live"), root.path().join("restored"));
+    let file = root.path().join("server.backup");
+    let file_name = file.to_str().unwrap();
+    let serving = Serving::on(&live);
+    let workspace = lively(&serving, 20);
+    let made = json(&["backup", file_name, "--json"], Some(&live));
+    assert_eq!(made["streams"], 2);
+    assert_eq!(made["damaged"], serde_json::json!([]));
+    let tasks = format!("/v1/Workspaces/{workspace}/Tasks?PageSize=100");
+    let sids = |answer: (u16, Value)| -> Vec<String> {
+        let tasks = answer.1["tasks"].as_array().expect("a list").clone();
+        tasks.iter().map(|task| task["sid"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = sids(serving.send("GET", &tasks, ""));
+    // What comes after the back-up is not in it.
+    serving.make(&format!("/v1/Workspaces/{workspace}/Tasks"), "");
+    serving.stop();
+
+    let text = run(&["restore", file_name], Some(&restored));
+    assert_eq!(text.status.code(), Some(0), "{}", error(&text));
+    let checked = json(&["check", "--json"], Some(&restored));
+    assert_eq!(checked["problems"], serde_json::json!([]));
+    assert_eq!((&checked["workspaces"], &checked["tasks"]), (&Value::from(1), &Value::from(20)));
+    let serving = Serving::on(&restored);
+    assert_eq!(sids(serving.send("GET", &tasks, "")), before);
+    let events = serving.send("GET", &format!("/v1/Workspaces/{workspace}/Events?Minutes=60&PageSize=1000"), "");
+    let created = events.1["events"].as_array().unwrap().iter().filter(|event| event["event_type"] == "task.created");
+    assert_eq!(created.count(), 20);
+    serving.stop();
+}
+
+#[test]
+fn what_cannot_be_backed_up_or_restored_is_refused_with_its_code() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, file) = (root.path().join("live"), root.path().join("file"));
+    let file_name = file.to_str().unwrap();
+    let none = run(&["backup", file_name], Some(&live));
+    assert_eq!(none.status.code(), Some(4), "{}", error(&none));
+    Serving::on(&live).stop();
+    assert_eq!(run(&["backup", file_name], Some(&live)).status.code(), Some(0));
+    let twice = run(&["backup", file_name], Some(&live));
+    assert_eq!(twice.status.code(), Some(1));
+    assert!(error(&twice).contains("exists already"), "{}", error(&twice));
+    let full = run(&["restore", file_name], Some(&live));
+    assert_eq!(full.status.code(), Some(4));
+    assert!(error(&full).contains("is not empty"), "{}", error(&full));
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let bad = run(&["restore", file_name], Some(&root.path().join("new")));
+    assert_eq!(bad.status.code(), Some(5));
+    assert!(error(&bad).contains("is damaged at chunk"), "{}", error(&bad));
+}
+
+#[test]
+fn a_check_names_the_file_and_the_place_of_damage() {
+    let root = tempfile::tempdir().unwrap();
+    let live = root.path().join("live");
+    let serving = Serving::on(&live);
+    lively(&serving, 5);
+    let used = run(&["check"], Some(&live));
+    assert_eq!(used.status.code(), Some(4), "a running server holds it: {}", error(&used));
+    serving.stop();
+    let good = run(&["check"], Some(&live));
+    assert_eq!(good.status.code(), Some(0), "{}", error(&good));
+    assert!(String::from_utf8_lossy(&good.stdout).ends_with("everything is as it was written\n"));
+
+    let snapshot = fs::read_dir(live.join("snapshots")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = fs::read(&snapshot).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(&snapshot, bytes).unwrap();
+    let bad = run(&["check", "--json"], Some(&live));
+    assert_eq!(bad.status.code(), Some(5));
+    let summary: Value = serde_json::from_slice(&bad.stdout).unwrap();
+    let problem = summary["problems"][0].as_str().unwrap();
+    assert!(problem.starts_with(&format!("{} is damaged at chunk 0: ", snapshot.display())), "{problem}");
+    assert!(error(&bad).contains("1 places are damaged"), "{}", error(&bad));
+}
+
+#[test]
+fn events_are_exported_alike_from_a_server_and_from_its_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let live = root.path().join("live");
+    let serving = Serving::on(&live);
+    let workspace = lively(&serving, 3);
+    let url = format!("http://{}", serving.address);
+    let lines = |output: Output| -> Vec<Value> {
+        assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let asked = lines(run(&["export-events", "--url", &url], None));
+    serving.stop();
+    let mut command = pointsman(&["export-events", "--workspace", &workspace], Some(&live));
+    let mut read = lines(command.env("POINTSMAN_PUBLIC_URL", &url).output().unwrap());
+    assert_eq!(read.iter().filter(|event| event["event_type"] == "task.created").count(), 3);
+    read.reverse();
+    assert_eq!(read, asked);
+    let none = lines(run(&["export-events", "--to", "2001-01-01T00:00:00Z"], Some(&live)));
+    assert_eq!(none, [] as [Value; 0]);
+    let summary = run(&["export-events", "--json", "--from", "2001-01-01T00:00:00Z"], Some(&live));
+    assert_eq!(error(&summary), format!("{{\"events\":{}}}\n", read.len()));
+
+    for wrong in [
+        &["export-events", "--from", "yesterday"][..],
+        &["export-events", "--workspace", "WS0"],
+        &["export-events", "--workspace", "WS00000000000000000000000000000000"],
+    ] {
+        assert_eq!(run(wrong, Some(&live)).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn every_command_explains_itself_and_its_exit_codes() {
+    for command in ["backup", "restore", "check", "export-events"] {
+        let help = run(&[command, "--help"], None);
+        let text = String::from_utf8(help.stdout).unwrap();
+        for expected in ["--data-dir", "--json", "Exit codes:"] {
+            assert!(text.contains(expected), "{command}: {expected}");
+        }
+    }
+}
