@@ -237,7 +237,7 @@ def test_an_unknown_instruction(shop):
 @pytest.mark.parametrize("status", ["pending", "timeout", "canceled", "rescinded", "Accepted", "nonsense"])
 def test_a_reservation_status_that_cannot_be_set(shop, status):
     task = shop.task({})
-    with refused(400, 20001, f"Invalid value '{status}' for ReservationStatus"):
+    with refused(400, 20001, matching=f"^Invalid value '{status}' for ReservationStatus"):
         shop.offer(task).update(reservation_status=status)
 
 
@@ -556,7 +556,7 @@ def test_duplicate_names_by_update(shop):
 
 
 @pytest.mark.parametrize("ordering", [
-    "DateCreated:asc,VirtualStartTime:asc", "Name:asc", "Priority:up", "Priority", "Priority:asc,Priority:desc", ":asc",
+    "DateCreated:asc,VirtualStartTime:asc", "Name:asc", "Priority:up", "Priority:asc,Priority:desc", ":asc",
 ])  # fmt: skip
 def test_an_ordering_of_tasks_that_is_none(shop, ordering):
     with refused(400, 20001):

@@ -3,16 +3,13 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
-import requests
 from support.client import connect, last
 from support.errors import assert_delete, refused
 from support.server import ACCOUNT_SID, AUTH_TOKEN, Server
 from support.world import World, version_of
 from twilio.base.exceptions import TwilioRestException
-from twilio.jwt.taskrouter.capabilities import WorkerCapabilityToken
 
 MISSING_WORKER = "WK" + "0" * 32
 MISSING_ACTIVITY = "WA" + "0" * 32
@@ -552,42 +549,6 @@ def test_leaving_with_rejection_races_with_new_tasks(desk, server):
 
 
 # Outcomes that are about the caller or the path
-
-
-def bearer(world, **permissions) -> dict[str, str]:
-    """The header for a token of Ada, built by the official helper."""
-    token = WorkerCapabilityToken(ACCOUNT_SID, AUTH_TOKEN, world.sid, world.ada.sid, **permissions).to_jwt()
-    return {"Authorization": f"Bearer {token}"}
-
-
-def post_with_token(world, headers: dict[str, str], form: dict[str, str]):
-    answer = requests.post(
-        world.client.http_client.base_url + urlsplit(world.ada.url).path, data=form, headers=headers, timeout=30
-    )
-    return answer.status_code, answer.json().get("code")
-
-
-def test_a_token_without_a_policy_for_it_is_403(desk):
-    assert post_with_token(desk, bearer(desk), {"FriendlyName": "Never"}) == (403, 20006)
-    assert worker(desk).fetch().friendly_name == "Ada"
-
-
-def test_a_token_whose_policy_requires_an_activity(desk):
-    headers = bearer(desk, allow_update_activities=True)
-    lunch = desk.activities["Lunch"]
-    assert post_with_token(desk, headers, {}) == (403, 20006)
-    assert post_with_token(desk, headers, {"FriendlyName": "Never"}) == (403, 20006)
-    assert post_with_token(desk, headers, {"ActivitySid": lunch, "FriendlyName": "Never"}) == (403, 20006)
-    assert post_with_token(desk, headers, {"ActivitySid": lunch}) == (200, None)
-    assert (worker(desk).fetch().activity_name, worker(desk).fetch().friendly_name) == ("Lunch", "Ada")
-
-
-def test_a_token_that_may_update_itself_may_change_any_field_of_itself_alone(desk):
-    headers = bearer(desk, allow_update_self=True)
-    assert post_with_token(desk, headers, {"FriendlyName": "Augusta", "Attributes": "{}"}) == (200, None)
-    other = desk.worker("Grace")
-    answer = requests.post(other.url, data={"FriendlyName": "Never"}, headers=headers, timeout=30)
-    assert (answer.status_code, answer.json()["code"]) == (403, 20006)
 
 
 def test_too_many_requests(tmp_path):

@@ -464,12 +464,12 @@ pub fn event_kind(name: &str) -> Option<EventKind> {
     EVENT_TYPES.iter().find(|known| known.name == name).map(|known| known.kind)
 }
 
-/// Whether an event of this kind passes a Workspace's `EventsFilter`: types separated by commas, blanks tolerated,
-/// nothing at all lets everything pass (reference: rest-contract, section 6.1).
+/// Whether an event of this kind passes a Workspace's `EventsFilter`: types separated by commas, blanks and case do not
+/// matter, nothing at all lets everything pass (reference: events-and-callbacks, section 6).
 pub fn passes_filter(filter: Option<&str>, kind: EventKind) -> bool {
     let Some(filter) = filter.filter(|filter| !filter.trim().is_empty()) else { return true };
     let name = event_type(kind).name;
-    filter.split(',').any(|member| member.trim() == name)
+    filter.split(',').any(|member| member.trim().eq_ignore_ascii_case(name))
 }
 
 /// The human text of an event.
@@ -691,10 +691,11 @@ mod tests {
     }
 
     #[test]
-    fn an_events_filter_is_a_list_of_exact_types() {
+    fn an_events_filter_is_a_list_of_types() {
         assert!(passes_filter(None, EventKind::TaskCreated));
         assert!(passes_filter(Some(" "), EventKind::TaskCreated));
         assert!(passes_filter(Some("task.updated, task.created"), EventKind::TaskCreated));
-        assert!(!passes_filter(Some("task.updated,Task.Created"), EventKind::TaskCreated));
+        assert!(passes_filter(Some("task.updated,Task.Created"), EventKind::TaskCreated));
+        assert!(!passes_filter(Some("task.updated,task.create"), EventKind::TaskCreated));
     }
 }

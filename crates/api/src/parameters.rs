@@ -181,6 +181,11 @@ pub const fn name(name: &'static str, doc: &'static str) -> Param<Arc<str>> {
     long_name(name, doc, FRIENDLY_NAME_CHARS_MAX)
 }
 
+/// A friendly name that need not be given; empty is absent.
+pub const fn optional_name(name: &'static str, doc: &'static str) -> Param<Arc<str>> {
+    param(name, doc, Kind::Name { max: FRIENDLY_NAME_CHARS_MAX }, Empty::Absent, shared_text)
+}
+
 /// A friendly name of up to `max` characters.
 pub const fn long_name(name: &'static str, doc: &'static str, max: usize) -> Param<Arc<str>> {
     param(name, doc, Kind::Name { max }, Empty::Refused, shared_text)
@@ -430,6 +435,7 @@ impl Spec {
                     Err(self.error(&errors::FRIENDLY_NAME_LENGTH, &[("max", &max)]))
                 }
                 (Empty::Refused, _) if self.required => Err(self.missing()),
+                (Empty::Refused, Kind::Attributes) => self.value(given, last),
                 (Empty::Refused, _) => Err(self.error(&errors::EMPTY, &[])),
             };
         }
@@ -784,7 +790,7 @@ mod tests {
         let error = |text: &str| ATTRIBUTES.spec.read(&[text]).unwrap_err().message;
         assert!(error("[]").starts_with("Attributes is not a valid JSON object: "));
         assert!(error("{").contains("at line 1 column"), "{}", error("{"));
-        assert_eq!(error(""), "Attributes must not be empty");
+        assert!(error("").starts_with("Attributes is not a valid JSON object: "), "{}", error(""));
         let object = |chars: usize| format!("{{\"a\":\"{}\"}}", "é".repeat(chars - 8));
         assert!(ATTRIBUTES.spec.read(&[&object(4096)]).is_ok());
         assert_eq!(error(&object(4097)), "Attributes must be at most 4096 characters");

@@ -8,13 +8,11 @@ use pointsman_engine::accounts::KeyRecord;
 use crate::account::AccountCall;
 use crate::dates;
 use crate::json;
-use crate::limits::FRIENDLY_NAME_CHARS_MAX;
-use crate::parameters::{Param, text_up_to};
+use crate::parameters::{Param, optional_name};
 use crate::table::{Context, Method, Mount, NamedBy, Resource, Scalar, Shape, account, field};
 
-pub(crate) const CREATE_KEY_NAME: Param<Arc<str>> =
-    text_up_to("FriendlyName", "Name, up to 64 characters.", FRIENDLY_NAME_CHARS_MAX);
-pub(crate) const UPDATE_KEY_NAME: Param<Arc<str>> = text_up_to("FriendlyName", "New name.", FRIENDLY_NAME_CHARS_MAX);
+pub(crate) const CREATE_KEY_NAME: Param<Arc<str>> = optional_name("FriendlyName", "Name, up to 64 characters.");
+pub(crate) const UPDATE_KEY_NAME: Param<Arc<str>> = optional_name("FriendlyName", "New name.");
 
 pub static KEY: Resource<KeyRecord> = Resource {
     name: "Key",
