@@ -2,7 +2,7 @@
 
 use crc32fast::Hasher;
 
-use crate::{Position, Record, Sid};
+use crate::{OutboxEntry, Position, Record, Sid};
 
 pub(crate) fn record(position: Position, record: &Record) -> u32 {
     let mut hasher = Hasher::new();
@@ -25,13 +25,10 @@ pub(crate) fn history_event(workspace: &Sid, id: i64, at_ms: i64, sid: &Sid, kin
     hasher.finalize()
 }
 
-pub(crate) fn delivery(sid: &Sid, workspace: &Sid, key: &Sid, payload: &[u8]) -> u32 {
-    let mut hasher = Hasher::new();
-    hasher.update(sid);
-    hasher.update(workspace);
-    hasher.update(key);
-    hasher.update(payload);
-    hasher.finalize()
+/// `at_ms`: when it is due, or when it was given up.
+pub(crate) fn delivery(entry: &OutboxEntry, is_dead: bool, at_ms: i64) -> u32 {
+    let OutboxEntry { sid, workspace, key, due_ms: _, payload } = entry;
+    of_parts(&[sid, workspace, key, &[is_dead.into()], &at_ms.to_le_bytes(), payload])
 }
 
 pub(crate) fn snapshot_header(bytes: &[u8]) -> u32 {
@@ -43,6 +40,22 @@ pub(crate) fn snapshot_chunk(header: u32, index: u64, payload: &[u8]) -> u32 {
     let mut hasher = Hasher::new_with_initial(header);
     hasher.update(&index.to_le_bytes());
     hasher.update(payload);
+    hasher.finalize()
+}
+
+pub(crate) fn stream(id: i64, stream: &Sid, trimmed_sequence: i64, deleting: i64) -> u32 {
+    of_parts(&[&id.to_le_bytes(), stream, &trimmed_sequence.to_le_bytes(), &deleting.to_le_bytes()])
+}
+
+pub(crate) fn meta(key: &str, value: &[u8]) -> u32 {
+    of_parts(&[key.as_bytes(), value])
+}
+
+pub(crate) fn numbers(values: &[i64]) -> u32 {
+    let mut hasher = Hasher::new();
+    for value in values {
+        hasher.update(&value.to_le_bytes());
+    }
     hasher.finalize()
 }
 

@@ -25,7 +25,8 @@ pub(super) const KIND: FileKind = FileKind {
             id INTEGER PRIMARY KEY,
             stream BLOB NOT NULL UNIQUE,
             trimmed_sequence INTEGER NOT NULL DEFAULT 0,
-            deleting INTEGER NOT NULL DEFAULT 0
+            deleting INTEGER NOT NULL DEFAULT 0,
+            checksum INTEGER NOT NULL DEFAULT 0
         );
         CREATE TABLE records (
             position INTEGER PRIMARY KEY,
@@ -64,6 +65,8 @@ mod key {
     pub(super) const HISTORY_POSITION: &str = "history_position";
     /// Days that ended by then are dropped for good.
     pub(super) const HISTORY_FROM_MS: &str = "history_from_ms";
+    /// Of the four above.
+    pub(super) const CHECKSUM: &str = "checksum";
 }
 
 #[derive(Debug)]
@@ -116,7 +119,8 @@ impl Journal {
         let trimmed = meta_number(&connection, key::LAST_POSITION).map_err(&failed)?.unwrap_or(0);
         let present: Option<i64> =
             connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0)).map_err(&failed)?;
-        let streams = read_streams(&connection).map_err(&failed)?;
+        let streams = read_streams(&connection, &path)?;
+        verify_meta(&connection, &path)?;
         drop(failed);
         let last_position = Position(trimmed.max(present.unwrap_or(0)) as u64);
         let stream_id_max = streams.values().map(|stream| stream.id).max().unwrap_or(0);
@@ -152,7 +156,8 @@ impl Journal {
         let mut writer = lock(&self.writer);
         let epoch = Epoch(writer.epoch.0 + 1);
         self.write(&mut writer, "begin an epoch", |transaction| {
-            meta_set_number(transaction, key::EPOCH, epoch.0 as i64)
+            meta_set_number(transaction, key::EPOCH, epoch.0 as i64)?;
+            seal_meta(transaction)
         })?;
         writer.epoch = epoch;
         Ok(epoch)
@@ -318,7 +323,8 @@ impl Journal {
         let mut writer = lock(&self.writer);
         let Some(id) = writer.streams.get(&stream).map(|stream| stream.id) else { return Ok(false) };
         self.write(&mut writer, "mark a stream as deleted", |transaction| {
-            transaction.execute("UPDATE streams SET deleting = 1 WHERE id = ?1", [id])
+            transaction.execute("UPDATE streams SET deleting = 1 WHERE id = ?1", [id])?;
+            seal_stream(transaction, id)
         })?;
         Ok(true)
     }
@@ -368,6 +374,7 @@ impl Journal {
                      WHERE id = ?1",
                     params![id, deleted as i64],
                 )?;
+                seal_stream(transaction, id)?;
                 Ok(deleted)
             })?;
             trimmed += deleted as u64;
@@ -398,7 +405,8 @@ impl Journal {
         }
         self.write(&mut writer, "note where the history stands", |transaction| {
             meta_set_number(transaction, key::HISTORY_POSITION, position.0 as i64)?;
-            meta_set_number(transaction, key::HISTORY_FROM_MS, from_ms)
+            meta_set_number(transaction, key::HISTORY_FROM_MS, from_ms)?;
+            seal_meta(transaction)
         })
     }
 
@@ -417,7 +425,7 @@ impl Journal {
         self.write(&mut writer, "set a meta value", |transaction| {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
-                .execute(params![format!("user.{key}"), value])
+                .execute(params![format!("user.{key}"), [&checksum::meta(key, value).to_le_bytes(), value].concat()])
         })?;
         Ok(())
     }
@@ -425,10 +433,11 @@ impl Journal {
     pub(super) fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
         let step = "read a meta value";
         self.read(step, |connection| {
-            connection
+            let stored: Option<Vec<u8>> = connection
                 .prepare_cached("SELECT value FROM meta WHERE key = ?1")
                 .and_then(|mut statement| statement.query_row([format!("user.{key}")], |row| row.get(0)).optional())
-                .map_err(read_failed(step, &self.path))
+                .map_err(read_failed(step, &self.path))?;
+            stored.map(|stored| verified_meta(key, &stored, &self.path)).transpose()
         })
     }
 
@@ -540,6 +549,7 @@ fn write_batch(
         transaction
             .prepare_cached("INSERT INTO streams (id, stream) VALUES (?1, ?2)")
             .and_then(|mut statement| statement.execute(params![id, stream.0]))
+            .and_then(|_| seal_stream(&transaction, *id))
             .map_err(failed("add a stream"))?;
     }
     let mut last = before;
@@ -586,6 +596,7 @@ fn delete_slice(
         )?
         .execute(params![stream, up_to.0 as i64, position.0 as i64, limits::TRIM_SLICE_RECORDS as i64])?;
     meta_set_number(transaction, key::LAST_POSITION, last_position.0 as i64)?;
+    seal_meta(transaction)?;
     Ok(deleted)
 }
 
@@ -600,17 +611,87 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<(Position, Record, u32)> {
     Ok((position, record, row.get(4)?))
 }
 
-fn read_streams(connection: &Connection) -> rusqlite::Result<BTreeMap<StreamId, Stream>> {
-    let mut statement = connection.prepare(
-        "SELECT id, stream, coalesce((SELECT max(sequence) FROM records WHERE records.stream = streams.id),
-             trimmed_sequence)
-         FROM streams",
-    )?;
-    let rows = statement.query_map([], |row| {
-        let last = SequenceNumber(row.get::<_, i64>(2)? as u64);
-        Ok((StreamId(row.get(1)?), Stream { id: row.get(0)?, last }))
-    })?;
-    rows.collect()
+fn read_streams(connection: &Connection, path: &Path) -> Result<BTreeMap<StreamId, Stream>, ReadError> {
+    let failed = read_failed("read where the streams end", path);
+    let mut statement = connection
+        .prepare(
+            "SELECT id, stream, coalesce((SELECT max(sequence) FROM records WHERE records.stream = streams.id),
+                 trimmed_sequence), trimmed_sequence, deleting, checksum
+             FROM streams",
+        )
+        .map_err(&failed)?;
+    let mut rows = statement.query([]).map_err(&failed)?;
+    let mut streams = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        let parse = |row: &Row<'_>| {
+            let stream = Stream { id: row.get(0)?, last: SequenceNumber(row.get::<_, i64>(2)? as u64) };
+            let id = StreamId(row.get(1)?);
+            let found = checksum::stream(stream.id, &id.0, row.get(3)?, row.get(4)?);
+            Ok((id, stream, found, row.get::<_, u32>(5)?))
+        };
+        let (id, stream, found, expected) = parse(row).map_err(&failed)?;
+        if found != expected {
+            return Err(ReadError::Damaged(Damage::checksum(path, format!("stream {id}"), found, expected)));
+        }
+        streams.insert(id, stream);
+    }
+    Ok(streams)
+}
+
+/// Brings the checksum of a stream up to date.
+fn seal_stream(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    let checksum: u32 = transaction
+        .prepare_cached("SELECT stream, trimmed_sequence, deleting FROM streams WHERE id = ?1")?
+        .query_row([id], |row| Ok(checksum::stream(id, &row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    transaction.prepare_cached("UPDATE streams SET checksum = ?2 WHERE id = ?1")?.execute(params![id, checksum])?;
+    Ok(())
+}
+
+/// Brings the checksum of the store's own values up to date.
+fn seal_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let checksum = meta_checksum(transaction)?.expect("a value was just set");
+    meta_set_number(transaction, key::CHECKSUM, checksum.into())
+}
+
+/// `None`: none of the values is there.
+fn meta_checksum(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let mut values = [0; 4];
+    let mut is_any = false;
+    for (value, key) in
+        values.iter_mut().zip([key::EPOCH, key::LAST_POSITION, key::HISTORY_POSITION, key::HISTORY_FROM_MS])
+    {
+        if let Some(found) = meta_number(connection, key)? {
+            *value = found;
+            is_any = true;
+        }
+    }
+    Ok(is_any.then(|| checksum::numbers(&values)))
+}
+
+fn verify_meta(connection: &Connection, path: &Path) -> Result<(), ReadError> {
+    let failed = read_failed("read the values of the store itself", path);
+    let found = meta_checksum(connection).map_err(&failed)?;
+    let expected = meta_number(connection, key::CHECKSUM).map_err(&failed)?;
+    if found.map(i64::from) == expected {
+        return Ok(());
+    }
+    let place = "the values of the store itself".to_owned();
+    let (found, expected) = (found.unwrap_or_default(), expected.unwrap_or_default() as u32);
+    Err(ReadError::Damaged(Damage::checksum(path, place, found, expected)))
+}
+
+fn verified_meta(key: &str, stored: &[u8], path: &Path) -> Result<Vec<u8>, ReadError> {
+    let place = format!("the value {key}");
+    let Some((expected, value)) = stored.split_at_checked(4) else {
+        let problem = "it is too short".to_owned();
+        return Err(ReadError::Damaged(Damage { path: path.to_path_buf(), place, problem }));
+    };
+    let expected = u32::from_le_bytes(expected.try_into().expect("four bytes were split off"));
+    let found = checksum::meta(key, value);
+    if found == expected {
+        return Ok(value.to_vec());
+    }
+    Err(ReadError::Damaged(Damage::checksum(path, place, found, expected)))
 }
 
 /// Where a journal ends, as one view of it shows.

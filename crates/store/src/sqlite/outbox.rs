@@ -11,7 +11,7 @@ use crate::{
 
 use super::database::read_failed;
 
-const COLUMNS: &str = "number, sid, workspace, key, at_ms, checksum, payload";
+const COLUMNS: &str = "number, sid, workspace, key, at_ms, checksum, payload, is_dead";
 
 pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusqlite::Result<()> {
     for change in changes {
@@ -30,7 +30,7 @@ pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusql
 }
 
 fn put(connection: &Connection, entry: &OutboxEntry) -> rusqlite::Result<()> {
-    let checksum = checksum::delivery(&entry.sid, &entry.workspace, &entry.key, &entry.payload);
+    let checksum = checksum::delivery(entry, false, entry.due_ms);
     let values = params![entry.sid, entry.workspace, entry.key, entry.due_ms, checksum, entry.payload];
     // Not an upsert: that would use up a number for a delivery that keeps its own.
     let updated = connection
@@ -56,7 +56,8 @@ fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusql
     let mut rows = statement.query([sid])?;
     let Some(row) = rows.next()? else { return Ok(()) };
     let (workspace, key): (Sid, Sid) = (row.get(0)?, row.get(1)?);
-    let checksum = checksum::delivery(sid, &workspace, &key, payload);
+    let entry = OutboxEntry { sid: *sid, workspace, key, due_ms: at_ms, payload: payload.to_vec() };
+    let checksum = checksum::delivery(&entry, true, at_ms);
     connection
         .prepare_cached("UPDATE outbox SET is_dead = 1, at_ms = ?2, checksum = ?3, payload = ?4 WHERE sid = ?1")?
         .execute(params![sid, at_ms, checksum, payload])?;
@@ -149,7 +150,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, 
         due_ms: row.get(4)?,
         payload: row.get(6)?,
     };
-    let found = checksum::delivery(&entry.sid, &entry.workspace, &entry.key, &entry.payload);
+    let found = checksum::delivery(&entry, row.get(7)?, entry.due_ms);
     Ok((number, entry, found, row.get(5)?))
 }
 

@@ -117,7 +117,9 @@ fn a_deletion_that_was_cut_short_is_finished() {
         save(&store, snapshot(1, 3, 3), &["three"]);
     }
     let journal = rusqlite::Connection::open(directory.path().join("journal.sqlite")).unwrap();
-    journal.execute("UPDATE streams SET deleting = 1 WHERE stream = ?1", [stream(1).0]).unwrap();
+    let row = [&1_i64.to_le_bytes()[..], &stream(1).0, &0_i64.to_le_bytes(), &1_i64.to_le_bytes()].concat();
+    let update = "UPDATE streams SET deleting = 1, checksum = ?2 WHERE stream = ?1";
+    journal.execute(update, rusqlite::params![stream(1).0, crc32fast::hash(&row)]).unwrap();
     journal.execute("DELETE FROM records WHERE position <= 2", []).unwrap();
     drop(journal);
     let store = open(directory.path());

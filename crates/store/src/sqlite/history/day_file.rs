@@ -62,6 +62,8 @@ const LAG_MS: &str = "lag_ms";
 /// the last run are few enough to be looked through.
 const SID_RUNS: &str = "sid_runs";
 const SID_RUNS_EVENT: &str = "sid_runs_event";
+/// Of the five above.
+const CHECKSUM: &str = "checksum";
 
 const ROLE_WORKSPACE: u32 = 0;
 
@@ -153,6 +155,7 @@ impl DayWriter {
         if numbering.lag_ms != self.lag_ms {
             meta_set_number(&transaction, LAG_MS, numbering.lag_ms).map_err(&failed)?;
         }
+        seal_meta(&transaction).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
         drop(failed);
         self.last_id = numbering.last_id;
@@ -171,6 +174,7 @@ impl DayWriter {
         let failed = write_failed("seal a day of the history", &self.path);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
         add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
+        seal_meta(&transaction).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
         self.sid_runs += 1;
         Ok(())
@@ -186,6 +190,7 @@ impl DayWriter {
 pub(super) fn projected_position(directory: &Path, day: Day) -> Result<Position, OpenError> {
     let path = path(directory, day);
     let connection = database::open_writer(&path, &KIND)?;
+    verify_meta(&connection, &path)?;
     let position = meta_number(&connection, PROJECTED_POSITION)
         .map_err(read_failed("read where a day of the history stands", &path))?;
     Ok(Position(position as u64))
@@ -594,6 +599,32 @@ fn find_key(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Op
         .prepare_cached("SELECT id FROM keys WHERE sid = ?1 AND role = ?2")?
         .query_row(params![sid, role], |row| row.get(0))
         .optional()
+}
+
+fn meta_checksum(connection: &Connection) -> rusqlite::Result<u32> {
+    let mut values = [0; 5];
+    for (value, key) in values.iter_mut().zip([ROWS_POSITION, PROJECTED_POSITION, LAG_MS, SID_RUNS, SID_RUNS_EVENT]) {
+        *value = meta_number(connection, key)?;
+    }
+    Ok(checksum::numbers(&values))
+}
+
+/// Brings the checksum of the file's own values up to date.
+fn seal_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let checksum = meta_checksum(transaction)?;
+    meta_set_number(transaction, CHECKSUM, checksum.into())
+}
+
+fn verify_meta(connection: &Connection, path: &Path) -> Result<(), ReadError> {
+    let failed = read_failed("read where a day of the history stands", path);
+    let count: i64 = connection.query_row("SELECT count(*) FROM meta", [], |row| row.get(0)).map_err(&failed)?;
+    let found = meta_checksum(connection).map_err(&failed)?;
+    let expected = meta_number(connection, CHECKSUM).map_err(&failed)? as u32;
+    // A file that was just made has no values yet.
+    if count == 0 || found == expected {
+        return Ok(());
+    }
+    Err(ReadError::Damaged(Damage::checksum(path, "its own values".to_owned(), found, expected)))
 }
 
 fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<i64> {
