@@ -556,7 +556,7 @@ def test_duplicate_names_by_update(shop):
 
 
 @pytest.mark.parametrize("ordering", [
-    "DateCreated:asc,VirtualStartTime:asc", "Name:asc", "Priority:up", "Priority:asc,Priority:desc", ":asc",
+    "DateCreated:asc,VirtualStartTime:asc", "Name:asc", "Priority:up", "Priority", "Priority:asc,Priority:desc", ":asc",
 ])  # fmt: skip
 def test_an_ordering_of_tasks_that_is_none(shop, ordering):
     with refused(400, 20001):

@@ -465,11 +465,19 @@ pub fn event_kind(name: &str) -> Option<EventKind> {
 }
 
 /// Whether an event of this kind passes a Workspace's `EventsFilter`: types separated by commas, blanks and case do not
-/// matter, nothing at all lets everything pass (reference: events-and-callbacks, section 6).
+/// matter, a filter without any type lets everything pass (reference: events-and-callbacks, section 6).
 pub fn passes_filter(filter: Option<&str>, kind: EventKind) -> bool {
-    let Some(filter) = filter.filter(|filter| !filter.trim().is_empty()) else { return true };
-    let name = event_type(kind).name;
-    filter.split(',').any(|member| member.trim().eq_ignore_ascii_case(name))
+    let names = [event_type(kind).name, synonym(kind)];
+    let mut members = filter.unwrap_or_default().split(',').map(str::trim).filter(|member| !member.is_empty()).peekable();
+    members.peek().is_none() || members.any(|member| names.iter().any(|name| member.eq_ignore_ascii_case(name)))
+}
+
+/// What filters may call a type beside its name.
+fn synonym(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::TaskQueueExpressionUpdated => "task-queue.expression-updated",
+        other => event_type(other).name,
+    }
 }
 
 /// The human text of an event.
@@ -693,7 +701,9 @@ mod tests {
     #[test]
     fn an_events_filter_is_a_list_of_types() {
         assert!(passes_filter(None, EventKind::TaskCreated));
-        assert!(passes_filter(Some(" "), EventKind::TaskCreated));
+        assert!(passes_filter(Some(" , "), EventKind::TaskCreated));
+        assert!(passes_filter(Some("TASK-QUEUE.expression-updated"), EventKind::TaskQueueExpressionUpdated));
+        assert!(passes_filter(Some("task-queue.expression.updated"), EventKind::TaskQueueExpressionUpdated));
         assert!(passes_filter(Some("task.updated, task.created"), EventKind::TaskCreated));
         assert!(passes_filter(Some("task.updated,Task.Created"), EventKind::TaskCreated));
         assert!(!passes_filter(Some("task.updated,task.create"), EventKind::TaskCreated));

@@ -72,6 +72,8 @@ pub(crate) struct Slice<T> {
 pub(crate) struct SortKey<E> {
     pub(crate) of: fn(&E) -> i64,
     pub(crate) descending: bool,
+    /// Tells this key from the others of the table.
+    mark: i64,
 }
 
 /// A page of a table of the state, in creation order or by `order`.
@@ -85,12 +87,22 @@ pub(crate) fn list<E: Listed>(
     let slice = if order.is_empty() {
         in_creation_order(request, &page, keep)?
     } else {
+        // A token of another order means a place that this one does not have.
+        let position_of_token = page.token.as_ref().and_then(|token| token.position.as_ref());
+        if position_of_token.is_some_and(|position| position.first() != Some(&mark(order))) {
+            return Err(Page::bad_token(request.call));
+        }
         let record = |record: &E| Edge { sid: record.sid_of().bytes(), position: position(record, order) };
         let found = E::rows(request.state, From::Start).filter(|record| keep(record));
         let anchor = |sid| E::find(request.state, Sid::from_bytes(sid)).map(|found| position(found, order));
-        sorted(request, &page, found.map(|found| (record(found), found)).collect(), order.len() + 1, anchor)?
+        sorted(request, &page, found.map(|found| (record(found), found)).collect(), order.len() + 2, anchor)?
     };
     Ok(answer::<E, E>(request, resource, &page, &slice))
+}
+
+/// Which order a position belongs to: the keys as digits, each with its direction.
+fn mark<E>(order: &[SortKey<E>]) -> i64 {
+    order.iter().fold(0, |mark, key| mark * 16 + key.mark)
 }
 
 fn position<E: Listed>(record: &E, order: &[SortKey<E>]) -> Vec<i64> {
@@ -98,7 +110,7 @@ fn position<E: Listed>(record: &E, order: &[SortKey<E>]) -> Vec<i64> {
         let value = (key.of)(record);
         if key.descending { -value } else { value }
     });
-    keys.chain([record.number() as i64]).collect()
+    [mark(order)].into_iter().chain(keys).chain([record.number() as i64]).collect()
 }
 
 /// A page in creation order, found without looking at what stands before it.
@@ -213,21 +225,24 @@ pub(crate) fn ordering<E>(
     let mut keys = Vec::new();
     let mut used: Vec<&str> = Vec::new();
     for pair in text.split(',') {
-        let (attribute, direction) = pair.split_once(':').unwrap_or((pair, "asc"));
+        let (attribute, direction) = pair.split_once(':').unwrap_or((pair, ""));
         let (attribute, direction) = (attribute.trim(), direction.trim());
-        let Some(orderable) = known.iter().find(|orderable| orderable.name.eq_ignore_ascii_case(attribute)) else {
+        let named = |orderable: &Orderable<E>| orderable.name.eq_ignore_ascii_case(attribute);
+        let Some(index) = known.iter().position(named) else {
             return Err(refuse(&format!("unknown attribute '{attribute}', expected {}", names())));
         };
+        let orderable = &known[index];
         let descending = match direction {
             direction if direction.eq_ignore_ascii_case("asc") => false,
             direction if direction.eq_ignore_ascii_case("desc") => true,
+            "" => return Err(refuse(&format!("{} has no direction, expected asc or desc", orderable.name))),
             direction => return Err(refuse(&format!("unknown direction '{direction}', expected asc or desc"))),
         };
         if used.contains(&orderable.name) {
             return Err(refuse(&format!("{} is named twice", orderable.name)));
         }
         used.push(orderable.name);
-        keys.push(SortKey { of: orderable.of, descending });
+        keys.push(SortKey { of: orderable.of, descending, mark: 1 + 2 * index as i64 + i64::from(descending) });
     }
     if 1 < exclusive.iter().filter(|name| used.contains(name)).count() {
         return Err(refuse(&format!("{} cannot be combined", exclusive.join(" and "))));
@@ -266,7 +281,8 @@ mod tests {
     #[test]
     fn orders_are_pairs_in_any_case() {
         check("priority:DESC", Ok(&[true]));
-        check("DateCreated", Ok(&[false]));
+        check("datecreated:asc", Ok(&[false]));
+        check("DateCreated", Err("DateCreated has no direction"));
         check("Priority:desc, Priority:asc", Err("Priority is named twice"));
         check("Priority:desc,DateCreated:asc", Err("cannot be combined"));
         check("Name:asc", Err("unknown attribute 'Name', expected Priority, DateCreated"));

@@ -6,7 +6,7 @@
 //! ```text
 //! PA WK95e095a942f9a328f51787648d206258 . NTA         [. 1709542800000 . 1709546400000]
 //! ──  SID of the record                    position     interval of the first page, for statistics
-//!                                          (base64url of "50", or of "-3,50" under an Ordering)
+//!                                          (base64url of "50"; under an Ordering of "2,-3,50", its mark first)
 //! ```
 
 use base64::Engine;

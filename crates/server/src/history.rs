@@ -37,8 +37,10 @@ fn read(store: &dyn Store, answer: &mut HistoryAnswer, cursor: Option<Sid<Public
     let workspace = request.workspace.bytes();
     let query = request.query.clone();
     if let Some(sid) = query.sid {
-        if let Some(found) = store.history_event(workspace, sid.bytes())? {
-            answer.add(decode(&found)?);
+        // The one filter that lifts the window; the others hold beside it.
+        let found = store.history_event(workspace, sid.bytes())?.map(|found| decode(&found)).transpose()?;
+        if let Some(found) = found.filter(|found| passes(&query, found)) {
+            answer.add(found);
         }
         return Ok(());
     }
@@ -74,6 +76,13 @@ fn read(store: &dyn Store, answer: &mut HistoryAnswer, cursor: Option<Sid<Public
             _ => return Ok(()),
         }
     }
+}
+
+fn passes(query: &HistoryQuery, event: &PublicEvent) -> bool {
+    let mentioned: Vec<Reference> =
+        public_event::history_references(event).into_iter().map(crate::projector::reference).collect();
+    (query.kinds.is_empty() || query.kinds.contains(&event.kind))
+        && query.references.iter().all(|asked| mentioned.contains(&stored_reference(*asked)))
 }
 
 /// Whether the cursor is passed in the order asked for.

@@ -5,16 +5,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use pointsman_api::{Answer, Call, add_rate_headers};
-use pointsman_engine::{Account, Sid};
+use pointsman_engine::{Account, Sid, Workspace};
 
 use crate::{clock, limits};
 
-/// The rate of each resource key, and a bucket for each key and Workspace in use.
+/// The rate of each resource key, and a bucket for each key, account and Workspace in use.
 #[derive(Debug)]
 pub(crate) struct Rates {
     per_second: BTreeMap<String, u32>,
-    buckets: Mutex<BTreeMap<(String, [u8; 16]), Bucket>>,
+    buckets: Mutex<BTreeMap<Place, Bucket>>,
 }
+
+/// What is counted: a resource key, for an account and the Workspace that it names, whether that is its own or not.
+type Place = (String, Sid<Account>, Option<Sid<Workspace>>);
 
 /// A limit that applies to a call.
 #[derive(Debug)]
@@ -51,12 +54,13 @@ impl Rates {
         }
         let key = call.rate_key();
         let allowed = *self.per_second.get(&key)?;
-        let place = call.workspace().map_or(account.bytes(), Sid::bytes);
-        let remaining = self.take_at((key.clone(), place), allowed, clock::instant());
+        let place = (key.clone(), account, call.workspace());
+        let remaining = self.take_at(place, allowed, clock::instant());
         Some(Rate { key, allowed, remaining })
     }
+
     /// What is left after this call; `None` when nothing was.
-    fn take_at(&self, place: (String, [u8; 16]), rate: u32, now: Instant) -> Option<u32> {
+    fn take_at(&self, place: Place, rate: u32, now: Instant) -> Option<u32> {
         let full = u64::from(rate) * 1_000;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if limits::RATE_COUNTERS_MAX <= buckets.len() && !buckets.contains_key(&place) {
@@ -80,12 +84,16 @@ mod tests {
 
     use super::*;
 
+    fn place(key: &str, account: u8, workspace: u8) -> Place {
+        (key.to_owned(), Sid::from_bytes([account; 16]), Some(Sid::from_bytes([workspace; 16])))
+    }
+
     #[test]
     fn a_second_holds_as_many_requests_as_the_rate_says() {
         let rates = Rates::new(BTreeMap::new());
         let start = clock::instant();
-        let take =
-            |after_ms| rates.take_at(("Task-Create".to_owned(), [1; 16]), 3, start + Duration::from_millis(after_ms));
+        let place = place("Task-Create", 1, 1);
+        let take = |after_ms| rates.take_at(place.clone(), 3, start + Duration::from_millis(after_ms));
         assert_eq!([take(0), take(0), take(0), take(0)], [Some(2), Some(1), Some(0), None]);
         assert_eq!(take(333), None);
         assert_eq!(take(334), Some(0));
@@ -93,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn workspaces_and_keys_are_counted_apart() {
+    fn accounts_workspaces_and_keys_are_counted_apart() {
         let rates = Rates::new(BTreeMap::new());
         let now = clock::instant();
-        for (key, workspace) in [("A", 1), ("A", 2), ("B", 1)] {
-            assert_eq!(rates.take_at((key.to_owned(), [workspace; 16]), 1, now), Some(0));
-            assert_eq!(rates.take_at((key.to_owned(), [workspace; 16]), 1, now), None);
+        for (key, account, workspace) in [("A", 1, 1), ("A", 1, 2), ("A", 2, 1), ("B", 1, 1)] {
+            assert_eq!(rates.take_at(place(key, account, workspace), 1, now), Some(0));
+            assert_eq!(rates.take_at(place(key, account, workspace), 1, now), None);
         }
     }
 }
