@@ -1,9 +1,9 @@
 //! How the program ends.
 
 use pointsman_server::StartError;
-use pointsman_server::admin::ExportError;
+use pointsman_server::accounts::AccountsError;
+use pointsman_server::admin::{BackupError, ExportError, OpenError, ReadError};
 use pointsman_server::configuration::ConfigurationError;
-use pointsman_store::{BackupError, OpenError, ReadError};
 
 /// The table of `--help`.
 pub(crate) const TABLE: &str = "\
@@ -63,13 +63,24 @@ pub(crate) fn code(error: &anyhow::Error) -> u8 {
         Some(ExportError::Recovery(_) | ExportError::Read(_) | ExportError::Decode { .. }) => return DAMAGED,
         Some(ExportError::Project(_) | ExportError::Write(_)) | None => {}
     }
+    if let Some(error) = error.downcast_ref::<AccountsError>() {
+        return code_of_accounts(error);
+    }
     match error.downcast_ref::<StartError>() {
         Some(StartError::Listen { .. }) => LISTEN,
         Some(StartError::Open(error)) => code_of_open(error),
-        Some(StartError::Recovery(_) | StartError::Accounts(_) | StartError::Read(_)) => DAMAGED,
+        Some(StartError::Accounts(error)) => code_of_accounts(error),
+        Some(StartError::Recovery(_) | StartError::Read(_)) => DAMAGED,
         Some(StartError::Callbacks(_)) => USAGE,
         Some(StartError::Begin(_)) => DATA_DIR,
         Some(StartError::Thread(_) | StartError::Overdue) | None => FAILED,
+    }
+}
+
+fn code_of_accounts(error: &AccountsError) -> u8 {
+    match error {
+        AccountsError::Read(_) | AccountsError::Decode { .. } => DAMAGED,
+        AccountsError::Begin(_) | AccountsError::Append(_) => DATA_DIR,
     }
 }
 

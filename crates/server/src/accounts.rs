@@ -1,5 +1,6 @@
 //! Accounts and keys of a running server: read by every request, changed one at a time.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use aws_lc_rs::rand;
@@ -10,7 +11,9 @@ use pointsman_engine::accounts::{AccountEvent, AccountStatus, Accounts};
 use pointsman_engine::{Account, Sid, Timestamp};
 use pointsman_record::DecodeError;
 use pointsman_record::accounts as record;
-use pointsman_store::{AppendError, Epoch, ReadError, ReadLimit, Record, SequenceNumber, Store, StreamId};
+use pointsman_store::{
+    AppendError, Epoch, ReadError, ReadLimit, Record, SequenceNumber, SqliteStore, Store, StreamId, WriteError,
+};
 use pointsman_token::keys;
 use tokio::sync::{Mutex, oneshot};
 
@@ -26,6 +29,32 @@ pub(crate) struct AccountsKeeper {
     sequence: Mutex<Option<u64>>,
 }
 
+/// An account that was made up; its token is shown once.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MadeAccount {
+    pub sid: String,
+    pub auth_token: String,
+}
+
+impl fmt::Debug for MadeAccount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MadeAccount { sid, auth_token: _ } = self;
+        formatter.debug_struct("MadeAccount").field("sid", sid).finish_non_exhaustive()
+    }
+}
+
+impl MadeAccount {
+    /// The account that an event has stored.
+    pub(crate) fn of(event: &AccountEvent) -> Option<MadeAccount> {
+        match event {
+            AccountEvent::AccountStored { sid, auth_token, .. } => {
+                Some(MadeAccount { sid: sid.to_string(), auth_token: auth_token.to_string() })
+            }
+            AccountEvent::KeyCreated { .. } | AccountEvent::KeyRenamed { .. } | AccountEvent::KeyDeleted { .. } => None,
+        }
+    }
+}
+
 /// The accounts could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
@@ -37,12 +66,14 @@ pub enum AccountsError {
         #[source]
         source: DecodeError,
     },
+    #[error("cannot begin to write")]
+    Begin(#[from] WriteError),
     #[error("failed to store the account")]
     Append(#[from] AppendError),
 }
 
 /// What is stored, and the number of the last record.
-pub fn load(store: &(dyn Store + 'static)) -> Result<(Accounts, u64), AccountsError> {
+pub(crate) fn load(store: &(dyn Store + 'static)) -> Result<(Accounts, u64), AccountsError> {
     let mut accounts = Accounts::default();
     let mut after = SequenceNumber::ZERO;
     loop {
@@ -63,7 +94,7 @@ pub fn load(store: &(dyn Store + 'static)) -> Result<(Accounts, u64), AccountsEr
 }
 
 /// Writes one event straight to the store, when nothing else does.
-pub fn append(
+pub(crate) fn append(
     store: &dyn Store,
     epoch: Epoch,
     sequence: u64,
@@ -77,7 +108,7 @@ pub fn append(
 }
 
 /// A new account with random sid and token.
-pub fn fresh_account(at: Timestamp, friendly_name: &str) -> AccountEvent {
+fn fresh_account(at: Timestamp, friendly_name: &str) -> AccountEvent {
     AccountEvent::AccountStored {
         at,
         sid: Sid::from_bytes(random()),
@@ -85,6 +116,41 @@ pub fn fresh_account(at: Timestamp, friendly_name: &str) -> AccountEvent {
         auth_token: keys::auth_token(random()).into(),
         status: AccountStatus::Active,
     }
+}
+
+/// Makes an account in a store that no server uses. Returns its sid and token, which is told nowhere else.
+pub fn create(store: &SqliteStore, at: Timestamp, friendly_name: &str) -> Result<MadeAccount, AccountsError> {
+    let epoch = store.begin_epoch()?;
+    let (_, sequence) = load(store)?;
+    let event = fresh_account(at, friendly_name);
+    append(store, epoch, sequence + 1, at, &event)?;
+    Ok(MadeAccount::of(&event).expect("a fresh account is stored by its event"))
+}
+
+/// An account as people see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountRow {
+    pub sid: String,
+    pub status: &'static str,
+    pub friendly_name: String,
+    /// How many API keys it has.
+    pub keys: usize,
+}
+
+/// Every account, in order of sids.
+pub fn list(store: &SqliteStore) -> Result<Vec<AccountRow>, AccountsError> {
+    let (accounts, _) = load(store)?;
+    let rows = accounts.accounts().map(|account| AccountRow {
+        sid: account.sid.to_string(),
+        status: match account.status {
+            AccountStatus::Active => "active",
+            AccountStatus::Suspended => "suspended",
+            AccountStatus::Closed => "closed",
+        },
+        friendly_name: account.friendly_name.to_string(),
+        keys: accounts.keys_of(account.sid).len(),
+    });
+    Ok(rows.collect())
 }
 
 /// The first account of a server, if it is to be stored now.

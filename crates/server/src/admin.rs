@@ -2,18 +2,29 @@
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
 use pointsman_api::{self as api, HistoryAnswer, HttpRequest};
 use pointsman_dispatcher::{Batch, Input, Reply, Shard, Ticket};
-use pointsman_engine::{Limits, Sid, Workspace};
+use pointsman_engine::{Limits, Workspace};
 use pointsman_record::{public_event, turn};
 use pointsman_store::{
-    CheckReport, HistoryCursor, HistoryEvent, HistoryOrder, HistoryQuery, Inspection, ReadError, ReadLimit, Reference,
-    SequenceNumber, SqliteStore, Store, StreamId,
+    CheckReport, HistoryCursor, HistoryEvent, HistoryOrder, HistoryQuery, Inspection, Options, ReadLimit, Reference,
+    SequenceNumber, Store, StreamId,
 };
+
+// What the program needs of the crates below, so that it uses this one alone.
+pub use pointsman_engine::{Sid, Timestamp};
+pub use pointsman_store::limits::HISTORY_AT_MS_MAX;
+pub use pointsman_store::{BackupError, BackupReport, OpenError, ReadError, SqliteStore, backup, restore};
 
 use crate::logging::chain;
 use crate::{accounts, limits, projector, recovery};
+
+/// Opens the store in a directory, which no server may use meanwhile.
+pub fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(directory, &Options::default())
+}
 
 /// What a check has read, and everything that is wrong.
 #[derive(Clone, Debug, Default)]

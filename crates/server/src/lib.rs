@@ -29,5 +29,5 @@ mod storage;
 
 pub use crate::clock::real_time;
 pub use crate::recovery::RecoveryError;
-pub use crate::server::{MadeAccount, Server, StartError, opener};
+pub use crate::server::{Server, StartError, opener};
 pub use crate::storage::{Closed, Opener, Storage};

@@ -17,14 +17,13 @@ use std::thread::JoinHandle;
 use pointsman_api::{CorsOrigins, Settings};
 use pointsman_dispatcher::{Batch, Deliveries, DeliverySettings, Shard};
 use pointsman_engine::DurationMs;
-use pointsman_engine::accounts::AccountEvent;
 use pointsman_store::{
     MemoryStore, OpenError, Options, Position, ReadError, SnapshotList, SqliteStore, Store, StreamId, WriteError,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 
-use crate::accounts::{self, AccountsError, AccountsKeeper, random};
+use crate::accounts::{self, AccountsError, AccountsKeeper, MadeAccount, random};
 use crate::callback_client::{CallbackClient, CallbackClientError};
 use crate::clock::{self, Clock};
 use crate::clock_control::ClockControl;
@@ -60,20 +59,6 @@ pub struct Server {
     threads: Vec<JoinHandle<()>>,
     maintenance: crossbeam_channel::Sender<()>,
     storage: Arc<Storage>,
-}
-
-/// The account that the first start has made up; its token is shown once.
-#[derive(Clone, PartialEq, Eq)]
-pub struct MadeAccount {
-    pub sid: String,
-    pub auth_token: String,
-}
-
-impl std::fmt::Debug for MadeAccount {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let MadeAccount { sid, auth_token: _ } = self;
-        formatter.debug_struct("MadeAccount").field("sid", sid).finish_non_exhaustive()
-    }
 }
 
 /// Why a server did not start.
@@ -245,11 +230,7 @@ fn open_accounts(
         sequence += 1;
         accounts::append(store, epoch, sequence, at, &event)?;
         accounts.evolve(&event);
-        if let AccountEvent::AccountStored { sid, auth_token, .. } = &event
-            && is_made_up
-        {
-            made = Some(MadeAccount { sid: sid.to_string(), auth_token: auth_token.to_string() });
-        }
+        made = MadeAccount::of(&event).filter(|_| is_made_up);
     }
     Ok((AccountsKeeper::new(accounts, sequence), made))
 }

@@ -1,26 +1,18 @@
 //! `pointsman account create` and `list`: work on the data directory of a server that does not run.
 
-use anyhow::Context;
-use pointsman_engine::accounts::{AccountEvent, AccountStatus};
+use pointsman_server::accounts::{self, AccountRow, MadeAccount};
+use pointsman_server::admin::{self, OpenError, SqliteStore};
 use pointsman_server::configuration::{self, Loaded};
-use pointsman_server::{accounts, real_time};
-use pointsman_store::{OpenError, Options, SqliteStore, Store};
+use pointsman_server::real_time;
 use serde_json::json;
 
 use crate::arguments::Place;
 
 /// Makes an account and prints what is needed to use it.
 pub(crate) fn create(place: &Place, friendly_name: &str, as_json: bool) -> anyhow::Result<()> {
-    let store = open(place)?;
-    let epoch = store.begin_epoch().context("cannot begin to write")?;
-    let (_, sequence) = accounts::load(&store)?;
-    let event = accounts::fresh_account(real_time(), friendly_name);
-    accounts::append(&store, epoch, sequence + 1, real_time(), &event)?;
-    let AccountEvent::AccountStored { sid, auth_token, .. } = &event else {
-        unreachable!("a fresh account is stored by this event")
-    };
+    let MadeAccount { sid, auth_token } = accounts::create(&open(place)?, real_time(), friendly_name)?;
     if as_json {
-        println!("{}", json!({ "sid": sid.to_string(), "auth_token": **auth_token, "friendly_name": friendly_name }));
+        println!("{}", json!({ "sid": sid, "auth_token": auth_token, "friendly_name": friendly_name }));
     } else {
         println!("POINTSMAN_ACCOUNT_SID={sid}");
         println!("POINTSMAN_AUTH_TOKEN={auth_token}");
@@ -30,35 +22,24 @@ pub(crate) fn create(place: &Place, friendly_name: &str, as_json: bool) -> anyho
 
 /// Prints every account, without its token.
 pub(crate) fn list(place: &Place, as_json: bool) -> anyhow::Result<()> {
-    let store = open(place)?;
-    let (accounts, _) = accounts::load(&store)?;
-    let rows = accounts.accounts().map(|account| {
-        let status = match account.status {
-            AccountStatus::Active => "active",
-            AccountStatus::Suspended => "suspended",
-            AccountStatus::Closed => "closed",
-        };
-        (account.sid.to_string(), status, &*account.friendly_name, accounts.keys_of(account.sid).len())
-    });
+    let rows = accounts::list(&open(place)?)?;
     if as_json {
-        let rows: Vec<_> = rows
-            .map(|(sid, status, friendly_name, keys)| {
-                json!({ "sid": sid, "status": status, "friendly_name": friendly_name, "keys": keys })
-            })
-            .collect();
-        println!("{:#}", json!(rows));
+        let rows = rows.iter().map(|AccountRow { sid, status, friendly_name, keys }| {
+            json!({ "sid": sid, "status": status, "friendly_name": friendly_name, "keys": keys })
+        });
+        println!("{:#}", rows.collect::<serde_json::Value>());
     } else {
-        for (sid, status, friendly_name, keys) in rows {
+        for AccountRow { sid, status, friendly_name, keys } in rows {
             println!("{sid}  {status:9}  {keys:4} keys  {friendly_name}");
         }
     }
     Ok(())
 }
 
+/// Opens the store of a server that does not run.
 pub(crate) fn open(place: &Place) -> anyhow::Result<SqliteStore> {
     let Loaded { configuration, .. } = configuration::load(&place.sources())?;
-    let opened = SqliteStore::open(&configuration.data_dir, &Options::default());
-    opened.map_err(|error| match error {
+    admin::open(&configuration.data_dir).map_err(|error| match error {
         OpenError::InUse { .. } => {
             anyhow::Error::new(error).context("stop the server first: it holds the data directory")
         }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use pointsman_server::admin::{self, BackupReport};
 use pointsman_server::configuration::{self, Loaded};
-use pointsman_store::BackupReport;
 use serde_json::json;
 
 use crate::arguments::Place;
@@ -13,7 +13,7 @@ use crate::progress::{Progress, bytes};
 pub(crate) fn run(place: &Place, file: &Path, as_json: bool) -> anyhow::Result<()> {
     let Loaded { configuration, .. } = configuration::load(&place.sources())?;
     let mut progress = Progress::new();
-    let report = pointsman_store::backup(&configuration.data_dir, file, &mut |name, copied| {
+    let report = admin::backup(&configuration.data_dir, file, &mut |name, copied| {
         progress.show(&format!("{name}: {}", bytes(copied)));
     })?;
     drop(progress);

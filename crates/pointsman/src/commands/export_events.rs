@@ -3,8 +3,7 @@
 use std::io::{BufWriter, Write};
 
 use anyhow::{Context, bail};
-use pointsman_engine::Sid;
-use pointsman_server::admin::{self, Export};
+use pointsman_server::admin::{self, Export, HISTORY_AT_MS_MAX, Sid, Timestamp};
 use pointsman_server::configuration::{self, Loaded};
 use serde_json::{Value, json};
 
@@ -25,7 +24,7 @@ pub(crate) fn run(arguments: &ExportEvents) -> anyhow::Result<()> {
             .ok_or_else(|| Usage(format!("{name} {text:?} is not accepted: expected 2026-01-31T12:00:00Z"))),
     };
     let from_ms = instant("--from", &arguments.from, 0)?;
-    let to_ms = instant("--to", &arguments.to, pointsman_store::limits::HISTORY_AT_MS_MAX)?;
+    let to_ms = instant("--to", &arguments.to, HISTORY_AT_MS_MAX)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let mut progress = Progress::new();
     let mut show = |count| progress.show(&format!("{count} events"));
@@ -93,7 +92,7 @@ fn from_server(
             sids
         }
     };
-    let date = |at_ms| pointsman_api::dates::format(pointsman_engine::Timestamp(at_ms));
+    let date = |at_ms| pointsman_api::dates::format(Timestamp(at_ms));
     let mut count = 0;
     for sid in workspaces {
         // The API knows seconds; the rest is cut here.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use pointsman_server::admin;
 use pointsman_server::configuration::{self, Loaded};
 use serde_json::json;
 
@@ -15,7 +16,7 @@ pub(crate) fn run(place: &Place, file: &Path, as_json: bool) -> anyhow::Result<(
     let Loaded { configuration, .. } = configuration::load(&place.sources())?;
     let directory = &configuration.data_dir;
     let mut progress = Progress::new();
-    let (report, checked) = pointsman_store::restore(file, directory, &mut |name, written| {
+    let (report, checked) = admin::restore(file, directory, &mut |name, written| {
         progress.show(&format!("{name}: {}", bytes(written)));
     })?;
     drop(progress);
