@@ -1,102 +1,14 @@
 //! Back-up, restoration, check and export on the real program, with a server that runs and one that does not.
 
+#[path = "support/server.rs"]
+mod server;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value;
 
-const ACCOUNT: &str = "AC00000000000000000000000000000000";
-/// `ACCOUNT:secret`
-const AUTHORIZATION: &str = "QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDpzZWNyZXQ=";
-
-fn pointsman(arguments: &[&str], directory: Option<&Path>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
-    command.args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("POINTSMAN_") {
-            command.env_remove(name);
-        }
-    }
-    command.env("POINTSMAN_ACCOUNT_SID", ACCOUNT).env("POINTSMAN_AUTH_TOKEN", "secret");
-    if let Some(directory) = directory {
-        command.arg("--data-dir").arg(directory);
-    }
-    command
-}
-
-fn run(arguments: &[&str], directory: Option<&Path>) -> Output {
-    pointsman(arguments, directory).output().unwrap()
-}
-
-/// Runs a command that must succeed and prints JSON.
-fn json(arguments: &[&str], directory: Option<&Path>) -> Value {
-    let output = run(arguments, directory);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", error(&output));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn error(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-struct Serving {
-    child: Child,
-    address: String,
-}
-
-impl Serving {
-    fn on(directory: &Path) -> Serving {
-        let mut command = pointsman(&["serve", "--listen", "127.0.0.1:0"], Some(directory));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut ready = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.trim_end().strip_prefix("pointsman ready on http://").expect("it is ready").to_owned();
-        Serving { child, address }
-    }
-
-    fn send(&self, method: &str, path: &str, form: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Basic {AUTHORIZATION}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-            self.address,
-            form.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
-    }
-
-    /// Makes something and returns its sid.
-    fn make(&self, path: &str, form: &str) -> String {
-        let (status, made) = self.send("POST", path, form);
-        assert_eq!(status, 201, "{made}");
-        made["sid"].as_str().unwrap().to_owned()
-    }
-
-    fn stop(mut self) {
-        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-    }
-}
-
-/// A workspace with a Worker and waiting Tasks. Returns its sid.
-fn lively(serving: &Serving, tasks: u32) -> String {
-    let workspace = serving.make("/v1/Workspaces", "FriendlyName=Lively&Template=FIFO");
-    let path = format!("/v1/Workspaces/{workspace}");
-    serving.make(&format!("{path}/Workers"), "FriendlyName=Ada");
-    for number in 0..tasks {
-        serving.make(&format!("{path}/Tasks"), &format!("Attributes=%7B%22number%22%3A{number}%7D"));
-    }
-    workspace
-}
+use server::{Serving, error, json, lively, pointsman, run};
 
 #[test]
 fn a_backup_of_a_running_server_restores_to_a_server_that_answers_the_same() {

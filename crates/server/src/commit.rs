@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_channel::Receiver;
 use pointsman_dispatcher::{Batch, Delivery, OutboxChange, PendingRecord, Reply};
 use pointsman_record as record;
-use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId};
+use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId, WriteError};
 use tokio::sync::oneshot;
 
 use crate::clock;
@@ -188,13 +188,20 @@ impl Committer {
         }
         // Whatever the engine threads have made or are making stands on state that is not stored.
         let generation = self.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut is_frozen = false;
         self.epoch = loop {
             match self.try_again(must_reopen) {
                 Ok(epoch) => break epoch,
-                Err(problem) => {
+                Err(NotYet { problem, must_reopen: must }) => {
                     tracing::warn!(error = problem, "the store does not work yet");
-                    must_reopen = true;
+                    must_reopen = must_reopen || must;
                 }
+            }
+            let can_read = self.storage.with(|_| ()).is_ok();
+            if can_read && !is_frozen {
+                // What is stored can be shown meanwhile.
+                self.rebuild(generation, true);
+                is_frozen = true;
             }
             // Refuse what comes meanwhile, so that nobody waits for it.
             let until = clock::instant() + limits::RECOVERY_PAUSE;
@@ -206,9 +213,7 @@ impl Committer {
                 }
             }
         };
-        for engine in self.engines.iter() {
-            engine.send(Work::Rebuild { generation });
-        }
+        self.rebuild(generation, false);
         if self.deliveries.try_send(DeliveryMessage::Reload).is_err() {
             self.deliveries_overflown.store(true, Ordering::Release);
         }
@@ -218,14 +223,33 @@ impl Committer {
         tracing::info!("the store works again");
     }
 
-    fn try_again(&self, must_reopen: bool) -> Result<Epoch, String> {
-        if must_reopen {
-            self.storage.reopen().map_err(|error| chain(&error))?;
+    fn rebuild(&self, generation: u64, frozen: bool) {
+        for engine in self.engines.iter() {
+            engine.send(Work::Rebuild { generation, frozen });
         }
-        // Taking the epoch is a write: it succeeds when appends can.
-        let begun = self.storage.with(pointsman_store::Store::begin_epoch).map_err(|error| chain(&error))?;
-        begun.map_err(|error| chain(&error))
     }
+
+    fn try_again(&self, must_reopen: bool) -> Result<Epoch, NotYet> {
+        if must_reopen {
+            self.storage.reopen().map_err(|error| NotYet { problem: chain(&error), must_reopen: true })?;
+        }
+        // A few bytes may fit where the next commit does not; then all workspaces would be made again for nothing.
+        let begun = self.storage.with(|store| {
+            store.meta_put("probe", &[0; limits::PROBE_BYTES])?;
+            store.meta_put("probe", &[])?;
+            store.begin_epoch()
+        });
+        begun.map_err(|closed| NotYet { problem: chain(&closed), must_reopen: true })?.map_err(|error| {
+            // A full disk has harmed nothing, and what is open can be read; opening again may need space.
+            NotYet { problem: chain(&error), must_reopen: !matches!(error, WriteError::Full { .. }) }
+        })
+    }
+}
+
+/// The store takes no writes yet.
+struct NotYet {
+    problem: String,
+    must_reopen: bool,
 }
 
 impl CommitRequest {

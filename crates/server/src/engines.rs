@@ -37,8 +37,11 @@ pub(crate) enum Work {
         answer: oneshot::Sender<bool>,
     },
     /// The last commit failed: make all workspaces again from the store.
+    ///
+    /// - `frozen`: nothing can be written yet, so that reads alone are answered and time stands still.
     Rebuild {
         generation: u64,
+        frozen: bool,
     },
     /// Save a snapshot of each workspace and end.
     Stop,
@@ -135,6 +138,8 @@ struct Running {
     deadline: Option<Timestamp>,
     next_tick: Instant,
     panics: u32,
+    /// The store takes no writes.
+    frozen: bool,
 }
 
 impl Running {
@@ -148,6 +153,7 @@ impl Running {
             deadline: None,
             next_tick: clock::instant(),
             panics: 0,
+            frozen: false,
         }
     }
 
@@ -179,6 +185,8 @@ impl Running {
         self.deadline = match self.thread.clock.mode() {
             // Who moves the clock sends the ticks.
             ClockMode::Virtual => None,
+            // Time stands still.
+            ClockMode::System if self.frozen => None,
             ClockMode::System => self.thread.shard.next_deadline(),
         };
         let Some(deadline) = self.deadline else { return self.thread.inbox.recv().ok().map(Some) };
@@ -213,9 +221,10 @@ impl Running {
             Work::HasSingleTasking { account, answer } => {
                 let _ = answer.send(self.thread.shard.has_single_tasking(account));
             }
-            Work::Rebuild { generation } => {
+            Work::Rebuild { generation, frozen } => {
                 self.refuse();
                 self.rebuild();
+                self.frozen = frozen;
                 self.thread.generation = generation;
                 // Nothing that was sent before counts any more.
                 self.committed.store(self.sent, Ordering::Release);
@@ -225,7 +234,14 @@ impl Running {
     }
 
     fn input(&mut self, input: Input, responder: Option<oneshot::Sender<Answered>>) {
-        let now = self.thread.clock.now();
+        if self.frozen && !is_read(&input) {
+            if let Some(responder) = responder {
+                let _ = responder.send(Err(Unavailable));
+            }
+            return;
+        }
+        // An instant before the last one counts as the last one: no timer fires.
+        let now = if self.frozen { Timestamp(0) } else { self.thread.clock.now() };
         let replies = self.batch.replies.len();
         let (shard, batch) = (&mut self.thread.shard, &mut self.batch);
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| shard.handle(now, input, batch)));
@@ -333,6 +349,15 @@ impl Running {
         if saved.is_err() {
             tracing::warn!("no snapshots: the store is closed");
         }
+    }
+}
+
+/// Whether an input changes nothing, unless a timer fires.
+fn is_read(input: &Input) -> bool {
+    match input {
+        Input::Call { call, .. } => !call.is_write(),
+        Input::ListWorkspaces { .. } => true,
+        Input::CreateWorkspace { .. } | Input::Assigned { .. } | Input::Tick | Input::Barrier { .. } => false,
     }
 }
 

@@ -271,8 +271,8 @@ fn metrics(app: &App, headers: &HeaderMap) -> Answer {
 
 /// Carries a call out where it belongs.
 async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Call) -> Answer {
-    if !app.health.can_commit() {
-        return ApiError::unavailable().answer();
+    if !app.health.can_commit() && call.is_write() {
+        return cannot_commit().answer();
     }
     call.settings = app.settings;
     let rate = app.rates.take(&call, caller.account);
@@ -289,6 +289,13 @@ async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Ca
         rate.add_headers(&mut answer);
     }
     answer
+}
+
+/// A change is refused; what is stored can still be read.
+fn cannot_commit() -> ApiError {
+    let mut error = ApiError::unavailable();
+    error.message.push_str(": the store cannot commit, see the log of the server");
+    error
 }
 
 async fn in_workspace(app: &App, caller: Caller, mut call: Call, workspace: Sid<Workspace>) -> Answer {
@@ -381,7 +388,8 @@ async fn wait(asked: Result<oneshot::Receiver<Answered>, EngineFull>) -> Result<
     let Ok(receiver) = asked else { return Err(ApiError::too_many_requests().answer()) };
     match tokio::time::timeout(limits::ANSWER_TIMEOUT, receiver).await {
         Ok(Ok(Ok(released))) => Ok(released),
-        Ok(Ok(Err(_))) | Err(_) => Err(ApiError::unavailable().answer()),
+        Ok(Ok(Err(_))) => Err(cannot_commit().answer()),
+        Err(_) => Err(ApiError::unavailable().answer()),
         // The engine thread broke an assertion over this very request.
         Ok(Err(_)) => Err(ApiError::internal().answer()),
     }
@@ -396,7 +404,10 @@ async fn reply(app: &App, asked: Result<oneshot::Receiver<Answered>, EngineFull>
         Reply::Answer(answer) => answer,
         Reply::History { request, cursor } => {
             let seen = app.projector.reach(position);
-            if !matches!(tokio::time::timeout(limits::ANSWER_TIMEOUT, seen).await, Ok(Ok(()))) {
+            // While nothing can be written, the history cannot catch up either.
+            let patience =
+                if app.health.can_commit() { limits::ANSWER_TIMEOUT } else { limits::HISTORY_TIMEOUT_FROZEN };
+            if !matches!(tokio::time::timeout(patience, seen).await, Ok(Ok(()))) {
                 return ApiError::unavailable().answer();
             }
             let storage = Arc::clone(&app.storage);

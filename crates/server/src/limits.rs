@@ -28,6 +28,8 @@ pub const PROJECTION_DELAY: Duration = Duration::from_millis(250);
 pub const TICK_INTERVAL: Duration = Duration::from_millis(10);
 /// Pause between attempts to write again after a failed commit.
 pub const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
+/// What must fit into the store before a server whose commit has failed writes again.
+pub const PROBE_BYTES: usize = 256 << 10;
 /// Panics of one engine thread after which the process gives up.
 pub const PANICS_MAX: u32 = 8;
 
@@ -50,6 +52,8 @@ pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for an answer; beyond it the client hears 503, though what was accepted is still carried out.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for answers out of the event history while the store takes no writes: what is missing there stays missing.
+pub const HISTORY_TIMEOUT_FROZEN: Duration = Duration::from_millis(200);
 /// Rate limit counters kept; beyond it the oldest second is forgotten.
 pub const RATE_COUNTERS_MAX: usize = 100_000;
 

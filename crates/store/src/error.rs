@@ -138,6 +138,13 @@ pub enum ReadError {
 /// A change other than an append that failed. None of these loses what was acknowledged; each may be tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
+    #[error("no space left to {step} in {}", path.display())]
+    Full {
+        step: &'static str,
+        path: PathBuf,
+        #[source]
+        source: Cause,
+    },
     #[error("failed to {step} in {}", path.display())]
     Failed {
         step: &'static str,

@@ -23,4 +23,4 @@ pub use outbox::{DeadLetter, OutboxChange, OutboxEntry, OutboxNumber, WaitingDel
 pub use record::{Epoch, Position, ReadLimit, Record, SequenceNumber, Sid, StreamId};
 pub use snapshot::{Snapshot, SnapshotChunks, SnapshotList};
 pub use sqlite::{BackupError, BackupReport, Options, SqliteStore, backup, restore};
-pub use store::{CheckReport, Inspection, Store};
+pub use store::{CheckReport, EventInspector, Inspection, Store};

@@ -116,12 +116,15 @@ pub trait Store: Send + Sync {
     fn check(&self) -> Result<CheckReport, ReadError>;
 }
 
+/// Says what is wrong with an event and what it is found by, if something is.
+pub type EventInspector<'a> = dyn FnMut(&HistoryEvent, &[Reference]) -> Result<(), String> + 'a;
+
 /// Who looks on while everything is read.
 pub struct Inspection<'a> {
     /// Told now and then what has been read so far.
     pub progress: &'a mut dyn FnMut(&CheckReport),
     /// Shown every event of the history with all that it is found by; what it says is wrong is reported as damage.
-    pub event: &'a mut dyn FnMut(&HistoryEvent, &[Reference]) -> Result<(), String>,
+    pub event: &'a mut EventInspector<'a>,
 }
 
 impl std::fmt::Debug for Inspection<'_> {

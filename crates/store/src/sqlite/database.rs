@@ -156,7 +156,9 @@ pub(super) fn write_failed(step: &'static str, path: &Path) -> impl Fn(rusqlite:
         if is_damage(&source) {
             return WriteError::Read(ReadError::Damaged(damage(path, step, &source)));
         }
-        WriteError::Failed { step, path: path.to_path_buf(), source: Box::new(source) }
+        let (path, is_full) = (path.to_path_buf(), source.sqlite_error_code() == Some(ErrorCode::DiskFull));
+        let source = Box::new(source);
+        if is_full { WriteError::Full { step, path, source } } else { WriteError::Failed { step, path, source } }
     }
 }
 
