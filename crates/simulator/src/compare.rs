@@ -1,7 +1,6 @@
 //! The engine and the naive router side by side.
 
-mod report;
-mod shrink;
+pub(crate) mod report;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,9 +9,9 @@ use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 use pointsman_engine::{Command, Engine, EventKind, PublicEvent, Rejection, Reply, Timestamp};
 
-pub use self::shrink::shrink;
-use crate::naive::{Naive, Number, picture_of_engine};
-use crate::script::{Offer, Renames, Script, names_what_exists};
+use crate::naive::{Naive, picture_of_engine};
+use crate::script::{Existing, Offer, Renames, Script};
+use crate::shrink::shrink;
 use crate::world::World;
 
 thread_local! {
@@ -23,6 +22,11 @@ thread_local! {
 /// From here on panics are not printed but kept for the report: to the comparison they are results.
 pub fn keep_panics_quiet() {
     panic::set_hook(Box::new(|panic| PANIC.set(panic.to_string())));
+}
+
+/// The panic that was kept last on this thread.
+pub(crate) fn take_panic() -> String {
+    PANIC.with_borrow_mut(std::mem::take)
 }
 
 /// Both routers after the same commands.
@@ -132,24 +136,10 @@ impl Pair {
         let mut outcome = match run {
             Ok(result) => result?,
             Err(_) => {
-                let report = PANIC.with_borrow_mut(std::mem::take);
-                return Err(Difference { kind: DifferenceKind::Panic, report });
+                return Err(Difference { kind: DifferenceKind::Panic, report: take_panic() });
             }
         };
-        let made = self.naive.reservations.values().filter(|row| before < row.number);
-        let nth = |number: Number, task: Number, worker: Number| {
-            let same =
-                |row: &&crate::naive::Reservation| row.task == task && row.worker == worker && row.number < number;
-            self.naive.reservations.values().filter(same).count()
-        };
-        outcome.offers = made
-            .map(|row| Offer {
-                reservation: row.number,
-                task: row.task,
-                worker: row.worker,
-                nth: nth(row.number, row.task, row.worker),
-            })
-            .collect();
+        outcome.offers = Existing::from(&self.naive).offers_since(before);
         Ok(outcome)
     }
 
@@ -158,7 +148,7 @@ impl Pair {
         self.naive.begin(at);
         let (mut reply, mut refused) = (None, None);
         // What a command names may have gone while time passed; whoever serves requests looks first.
-        if let Some(command) = command.filter(|command| names_what_exists(command, &self.naive)) {
+        if let Some(command) = command.filter(|command| Existing::from(&self.naive).has_what_it_names(command)) {
             let fast = turn.apply(command.clone());
             let simple = self.naive.apply(command);
             refused = fast.as_ref().err().map(name_of);
@@ -182,7 +172,7 @@ impl Pair {
         let fast: Vec<PublicEvent> = record.published.into_iter().map(report::blurred).collect();
         let simple: Vec<PublicEvent> = simple.into_iter().map(report::blurred).collect();
         if fast != simple {
-            let report = report::events(&fast, &simple, &self.naive);
+            let report = report::events(&fast, &simple);
             return Err(Difference { kind: DifferenceKind::Events, report });
         }
         if !self.naive.deleted {
@@ -222,7 +212,7 @@ pub fn run(script: &Script) -> Result<Figures, Failure> {
     let mut figures = Figures::default();
     let mut log = Vec::new();
     for (index, step) in script.steps.iter().enumerate() {
-        let command = step.command.as_ref().map(|command| renames.translate(command, &pair.naive));
+        let command = step.command.as_ref().map(|command| renames.translate(command, &Existing::from(&pair.naive)));
         if let Some(None) = command {
             continue;
         }
@@ -234,8 +224,9 @@ pub fn run(script: &Script) -> Result<Figures, Failure> {
                 renames.learn(step, outcome.reply);
             }
             Err(mut difference) => {
-                difference.report = crate::script::readable(&difference.report, &pair.naive);
-                let log = log.iter().map(|line| crate::script::readable(line, &pair.naive)).collect();
+                let existing = Existing::from(&pair.naive);
+                difference.report = existing.readable(&difference.report);
+                let log = log.iter().map(|line| existing.readable(line)).collect();
                 return Err(Failure { step: index, difference, log });
             }
         }
@@ -273,7 +264,9 @@ pub fn run_drawn(mut world: World) -> Result<Figures, Box<(Script, Failure)>> {
 
 /// The report of a world that failed: the line to reproduce it, the shortest script, and where they part.
 pub fn explain(seed: u64, script: Script, failure: &Failure) -> String {
-    let (script, failure) = shrink(script, failure.difference.kind);
+    let kind = failure.difference.kind;
+    let again = |script: &Script| run(script).err().filter(|again| again.difference.kind == kind);
+    let (script, failure) = shrink(script, again, |failure| failure.step);
     let mut text = format!(
         "world {seed}: {:?} differ; reproduce with: pointsman-simulator oracle --worlds {seed}..{}\n",
         failure.difference.kind,

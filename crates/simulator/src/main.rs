@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pointsman_simulator::compare::{self, Figures};
+use pointsman_simulator::simulate::{self, Size, Tamper};
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Proof that the fast router does what a simple one would")]
@@ -26,6 +27,20 @@ enum Mode {
         worlds: String,
         #[arg(long, default_value_t = 1)]
         jobs: usize,
+        /// Stop after this many failures.
+        #[arg(long, default_value_t = 5)]
+        failures: usize,
+    },
+    /// Runs whole Workspaces over days of virtual time, under checkers.
+    Simulate {
+        /// Seeds, as FROM..TO without TO.
+        #[arg(long, default_value = "0..200")]
+        seeds: String,
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Up to 200 Workers; costly checks only now and then.
+        #[arg(long)]
+        large: bool,
         /// Stop after this many failures.
         #[arg(long, default_value_t = 5)]
         failures: usize,
@@ -50,7 +65,35 @@ fn main() -> anyhow::Result<ExitCode> {
             println!("{} worlds, {failed} failures, {total}", range.end - range.start);
             Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Mode::Simulate { seeds, jobs, large, failures } => {
+            let range = range(&seeds)?;
+            let size = if large { Size::Large } else { Size::Small };
+            let (failed, total) = simulate_seeds(range.clone(), jobs, size, failures);
+            println!(
+                "{} seeds, {failed} failures, {} virtual hours, {} turns, {} events, {} offers, {} accepted, digest {:016x}",
+                range.end - range.start,
+                total.hours,
+                total.turns,
+                total.events,
+                total.offers,
+                total.accepted,
+                total.digest
+            );
+            Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
     }
+}
+
+fn simulate_seeds(range: std::ops::Range<u64>, jobs: usize, size: Size, failures: usize) -> (usize, simulate::Figures) {
+    let total = Mutex::new(simulate::Figures::default());
+    let failed = sweep(range, jobs, failures, |seed| match simulate::simulate(seed, size, Tamper::None) {
+        Ok(figures) => {
+            *total.lock().expect("no panic while held") += figures;
+            None
+        }
+        Err(failure) => Some(failure.explain(seed)),
+    });
+    (failed, total.into_inner().expect("no panic while held"))
 }
 
 fn range(text: &str) -> anyhow::Result<std::ops::Range<u64>> {

@@ -4,13 +4,14 @@
 //! with each step, what the step created when it was first run; [`Renames`] translates a later step to the numbers of
 //! the present run. A step that names something which does not exist there is passed over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pointsman_engine::{
-    Command, CreateTask, CreateTaskQueue, CreateWorkflow, CreateWorkspace, Entity, Id, InitiateTransfer, Limits,
-    Ordering, Reply, RoutingTargetSid, Sid, Tasking, Template, Timestamp, TransferTargetSid, UpdateTask,
-    UpdateTaskQueue, UpdateWorker, UpdateWorkflow, UpdateWorkspace, derive_sid,
+    Activity, Command, CreateTask, CreateTaskQueue, CreateWorkflow, CreateWorkspace, Entity, Id, InitiateTransfer,
+    Limits, Ordering, Reply, Reservation, RoutingTargetSid, Sid, State, Task, TaskChannel, TaskQueue, Tasking,
+    Template, Timestamp, Transfer, TransferTargetSid, UpdateTask, UpdateTaskQueue, UpdateWorker, UpdateWorkflow,
+    UpdateWorkspace, Worker, Workflow, derive_sid,
 };
 use pointsman_expression::Attributes;
 
@@ -66,6 +67,149 @@ impl Script {
     }
 }
 
+/// The objects that commands may name, by number.
+#[derive(Clone, Debug, Default)]
+pub struct Existing {
+    activities: BTreeSet<Number>,
+    channels: BTreeSet<Number>,
+    workers: BTreeSet<Number>,
+    queues: BTreeSet<Number>,
+    workflows: BTreeSet<Number>,
+    tasks: BTreeSet<Number>,
+    /// With Task and Worker.
+    reservations: BTreeMap<Number, (Number, Number)>,
+    transfers: BTreeSet<Number>,
+    deleted: bool,
+}
+
+impl From<&Naive> for Existing {
+    fn from(naive: &Naive) -> Self {
+        Self {
+            activities: naive.activities.values().filter(|row| !row.deleted).map(|row| row.number).collect(),
+            channels: naive.channels.values().filter(|row| !row.deleted).map(|row| row.number).collect(),
+            workers: naive.workers.values().filter(|row| !row.deleted).map(|row| row.number).collect(),
+            queues: naive.queues.values().filter(|row| !row.deleted).map(|row| row.number).collect(),
+            workflows: naive.workflows.values().filter(|row| !row.deleted).map(|row| row.number).collect(),
+            tasks: naive.tasks.keys().copied().collect(),
+            reservations: naive.reservations.values().map(|row| (row.number, (row.task, row.worker))).collect(),
+            transfers: naive.transfers.keys().copied().collect(),
+            deleted: naive.deleted,
+        }
+    }
+}
+
+impl From<&State> for Existing {
+    fn from(state: &State) -> Self {
+        Self {
+            activities: state.activities().map(|row| row.id.number()).collect(),
+            channels: state.task_channels().map(|row| row.id.number()).collect(),
+            workers: state.workers().map(|row| row.id.number()).collect(),
+            queues: state.task_queues().map(|row| row.id.number()).collect(),
+            workflows: state.workflows().map(|row| row.id.number()).collect(),
+            tasks: state.tasks().map(|row| row.id.number()).collect(),
+            reservations: state
+                .reservations()
+                .map(|row| (row.id.number(), (row.task.number(), row.worker.number())))
+                .collect(),
+            transfers: state.transfers().map(|row| row.id.number()).collect(),
+            deleted: state.is_deleted(),
+        }
+    }
+}
+
+impl Existing {
+    /// The reservations of a Task for a Worker, in creation order.
+    fn reservations_of(&self, task: Number, worker: Number) -> Vec<Number> {
+        let of = |(_, pair): &(&Number, &(Number, Number))| **pair == (task, worker);
+        self.reservations.iter().filter(of).map(|(number, _)| *number).collect()
+    }
+
+    /// The reservations made after the one numbered `before`, by what they are.
+    pub fn offers_since(&self, before: Number) -> Vec<Offer> {
+        let made = self.reservations.range(before + 1..);
+        made.map(|(reservation, (task, worker))| {
+            let earlier = self.reservations_of(*task, *worker).into_iter().filter(|other| other < reservation);
+            Offer { reservation: *reservation, task: *task, worker: *worker, nth: earlier.count() }
+        })
+        .collect()
+    }
+
+    pub fn last_reservation(&self) -> Number {
+        self.reservations.keys().last().copied().unwrap_or(0)
+    }
+
+    /// Whether everything that a command names by number exists. The routers rely on it: whoever serves requests
+    /// looks objects up first.
+    pub fn has_what_it_names(&self, command: &Command) -> bool {
+        let reservation = |id: &Id<Reservation>| self.reservations.contains_key(&id.number());
+        if self.deleted {
+            return false;
+        }
+        match command {
+            Command::UpdateWorkspace(_)
+            | Command::DeleteWorkspace
+            | Command::CreateActivity { .. }
+            | Command::CreateTaskChannel { .. }
+            | Command::CreateWorker { .. }
+            | Command::CreateTaskQueue(_)
+            | Command::CreateWorkflow(_)
+            | Command::CreateTask(_) => true,
+            Command::UpdateActivity { id, .. } | Command::DeleteActivity { id } => {
+                self.activities.contains(&id.number())
+            }
+            Command::UpdateTaskChannel { id, .. } | Command::DeleteTaskChannel { id } => {
+                self.channels.contains(&id.number())
+            }
+            Command::UpdateWorker(UpdateWorker { id, .. }) | Command::DeleteWorker { id } => {
+                self.workers.contains(&id.number())
+            }
+            Command::UpdateWorkerChannel { worker, task_channel, .. } => {
+                self.workers.contains(&worker.number()) && self.channels.contains(&task_channel.number())
+            }
+            Command::UpdateTaskQueue(UpdateTaskQueue { id, .. }) | Command::DeleteTaskQueue { id } => {
+                self.queues.contains(&id.number())
+            }
+            Command::UpdateWorkflow(UpdateWorkflow { id, .. }) | Command::DeleteWorkflow { id } => {
+                self.workflows.contains(&id.number())
+            }
+            Command::UpdateTask(UpdateTask { id, .. })
+            | Command::DeleteTask { id }
+            | Command::WriteTaskAttributes { id, .. } => self.tasks.contains(&id.number()),
+            Command::AcceptReservation { id }
+            | Command::RejectReservation { id, .. }
+            | Command::WrapReservation { id }
+            | Command::CompleteReservation { id }
+            | Command::BeginSetup { reservation: id, .. }
+            | Command::EndSetup { reservation: id, .. }
+            | Command::EndLeg { reservation: id, .. }
+            | Command::Supervise { reservation: id }
+            | Command::AnswerCallback { reservation: id }
+            | Command::FailCallback { reservation: id } => reservation(id),
+            Command::InitiateTransfer(request) => {
+                self.tasks.contains(&request.task.number()) && reservation(&request.reservation)
+            }
+            Command::CancelTransfer { id } => self.transfers.contains(&id.number()),
+        }
+    }
+
+    /// Replaces SIDs by the kind and number of what they name.
+    pub fn readable(&self, text: &str) -> String {
+        fn replace<E: Entity>(text: String, kind: &str, numbers: impl IntoIterator<Item = Number>) -> String {
+            numbers.into_iter().fold(text, |text, number| {
+                text.replace(&derive_sid::<E>(WORKSPACE_SEED, number).to_string(), &format!("{kind}#{number}"))
+            })
+        }
+        let text = replace::<Activity>(text.to_string(), "activity", self.activities.iter().copied());
+        let text = replace::<TaskChannel>(text, "channel", self.channels.iter().copied());
+        let text = replace::<Worker>(text, "worker", self.workers.iter().copied());
+        let text = replace::<TaskQueue>(text, "queue", self.queues.iter().copied());
+        let text = replace::<Workflow>(text, "workflow", self.workflows.iter().copied());
+        let text = replace::<Task>(text, "task", self.tasks.iter().copied());
+        let text = replace::<Reservation>(text, "reservation", self.reservations.keys().copied());
+        replace::<Transfer>(text, "transfer", self.transfers.iter().copied())
+    }
+}
+
 /// What the numbers of the first run are called in the present one.
 #[derive(Clone, Debug, Default)]
 pub struct Renames {
@@ -116,21 +260,15 @@ impl Renames {
         self.numbers.get(&id.number()).copied().or(kept).map(Id::new)
     }
 
-    fn reservation(
-        &self,
-        id: Id<pointsman_engine::Reservation>,
-        naive: &Naive,
-    ) -> Option<Id<pointsman_engine::Reservation>> {
+    fn reservation(&self, id: Id<Reservation>, existing: &Existing) -> Option<Id<Reservation>> {
         let offer = self.offers.get(&id.number())?;
         let (task, worker) = (self.numbers.get(&offer.task)?, self.numbers.get(&offer.worker)?);
-        let rows = naive.reservations.values().filter(|row| row.task == *task && row.worker == *worker);
-        let numbers: Vec<Number> = rows.map(|row| row.number).collect();
-        let number = numbers.get(offer.nth).or_else(|| numbers.last())?;
-        Some(Id::new(*number))
+        let numbers = existing.reservations_of(*task, *worker);
+        numbers.get(offer.nth).or_else(|| numbers.last()).copied().map(Id::new)
     }
 
     /// The command in the words of the present run; `None` if something that it names does not exist there.
-    pub fn translate(&self, command: &Command, naive: &Naive) -> Option<Command> {
+    pub fn translate(&self, command: &Command, existing: &Existing) -> Option<Command> {
         let translated = match command {
             Command::UpdateWorkspace(update) => Command::UpdateWorkspace(UpdateWorkspace {
                 default_activity: update.default_activity.map(|sid| self.sid(sid)),
@@ -211,38 +349,41 @@ impl Renames {
                 ..update.clone()
             }),
             Command::DeleteTask { id } => Command::DeleteTask { id: self.id(*id)? },
-            Command::AcceptReservation { id } => Command::AcceptReservation { id: self.reservation(*id, naive)? },
+            Command::AcceptReservation { id } => Command::AcceptReservation { id: self.reservation(*id, existing)? },
             Command::RejectReservation { id, activity } => Command::RejectReservation {
-                id: self.reservation(*id, naive)?,
+                id: self.reservation(*id, existing)?,
                 activity: activity.map(|sid| self.sid(sid)),
             },
-            Command::WrapReservation { id } => Command::WrapReservation { id: self.reservation(*id, naive)? },
-            Command::CompleteReservation { id } => Command::CompleteReservation { id: self.reservation(*id, naive)? },
-            Command::BeginSetup { reservation, instruction } => {
-                Command::BeginSetup { reservation: self.reservation(*reservation, naive)?, instruction: *instruction }
+            Command::WrapReservation { id } => Command::WrapReservation { id: self.reservation(*id, existing)? },
+            Command::CompleteReservation { id } => {
+                Command::CompleteReservation { id: self.reservation(*id, existing)? }
             }
+            Command::BeginSetup { reservation, instruction } => Command::BeginSetup {
+                reservation: self.reservation(*reservation, existing)?,
+                instruction: *instruction,
+            },
             Command::EndSetup { reservation, outcome } => {
-                Command::EndSetup { reservation: self.reservation(*reservation, naive)?, outcome: *outcome }
+                Command::EndSetup { reservation: self.reservation(*reservation, existing)?, outcome: *outcome }
             }
             Command::EndLeg { reservation, activity } => Command::EndLeg {
-                reservation: self.reservation(*reservation, naive)?,
+                reservation: self.reservation(*reservation, existing)?,
                 activity: activity.map(|sid| self.sid(sid)),
             },
             Command::Supervise { reservation } => {
-                Command::Supervise { reservation: self.reservation(*reservation, naive)? }
+                Command::Supervise { reservation: self.reservation(*reservation, existing)? }
             }
             Command::AnswerCallback { reservation } => {
-                Command::AnswerCallback { reservation: self.reservation(*reservation, naive)? }
+                Command::AnswerCallback { reservation: self.reservation(*reservation, existing)? }
             }
             Command::FailCallback { reservation } => {
-                Command::FailCallback { reservation: self.reservation(*reservation, naive)? }
+                Command::FailCallback { reservation: self.reservation(*reservation, existing)? }
             }
             Command::WriteTaskAttributes { id, attributes } => {
                 Command::WriteTaskAttributes { id: self.id(*id)?, attributes: self.attributes(attributes) }
             }
             Command::InitiateTransfer(request) => Command::InitiateTransfer(InitiateTransfer {
                 task: self.id(request.task)?,
-                reservation: self.reservation(request.reservation, naive)?,
+                reservation: self.reservation(request.reservation, existing)?,
                 target: match request.target {
                     TransferTargetSid::Worker(sid) => TransferTargetSid::Worker(self.sid(sid)),
                     TransferTargetSid::TaskQueue(sid) => TransferTargetSid::TaskQueue(self.sid(sid)),
@@ -252,7 +393,7 @@ impl Renames {
             }),
             Command::CancelTransfer { id } => Command::CancelTransfer { id: self.id(*id)? },
         };
-        names_what_exists(&translated, naive).then_some(translated)
+        existing.has_what_it_names(&translated).then_some(translated)
     }
 }
 
@@ -271,85 +412,4 @@ fn created(reply: Reply) -> Option<(Number, Option<String>)> {
         Reply::Transfer(id) => named(id),
         Reply::Workspace | Reply::WorkerChannel(..) | Reply::Reservation(_) | Reply::Deleted => None,
     }
-}
-
-/// The routers rely on it that objects named by number exist: whoever serves requests looks them up first.
-pub fn names_what_exists(command: &Command, naive: &Naive) -> bool {
-    let activity =
-        |id: &Id<pointsman_engine::Activity>| naive.activities.get(&id.number()).is_some_and(|row| !row.deleted);
-    let channel =
-        |id: &Id<pointsman_engine::TaskChannel>| naive.channels.get(&id.number()).is_some_and(|row| !row.deleted);
-    let worker = |id: &Id<pointsman_engine::Worker>| naive.workers.get(&id.number()).is_some_and(|row| !row.deleted);
-    let queue = |id: &Id<pointsman_engine::TaskQueue>| naive.queues.get(&id.number()).is_some_and(|row| !row.deleted);
-    let workflow =
-        |id: &Id<pointsman_engine::Workflow>| naive.workflows.get(&id.number()).is_some_and(|row| !row.deleted);
-    let task = |id: &Id<pointsman_engine::Task>| naive.tasks.contains_key(&id.number());
-    let reservation = |id: &Id<pointsman_engine::Reservation>| naive.reservations.contains_key(&id.number());
-    if naive.deleted {
-        return false;
-    }
-    match command {
-        Command::UpdateWorkspace(_)
-        | Command::DeleteWorkspace
-        | Command::CreateActivity { .. }
-        | Command::CreateTaskChannel { .. }
-        | Command::CreateWorker { .. }
-        | Command::CreateTaskQueue(_)
-        | Command::CreateWorkflow(_)
-        | Command::CreateTask(_) => true,
-        Command::UpdateActivity { id, .. } | Command::DeleteActivity { id } => activity(id),
-        Command::UpdateTaskChannel { id, .. } | Command::DeleteTaskChannel { id } => channel(id),
-        Command::UpdateWorker(update) => worker(&update.id),
-        Command::DeleteWorker { id } => worker(id),
-        Command::UpdateWorkerChannel { worker: id, task_channel, .. } => worker(id) && channel(task_channel),
-        Command::UpdateTaskQueue(update) => queue(&update.id),
-        Command::DeleteTaskQueue { id } => queue(id),
-        Command::UpdateWorkflow(update) => workflow(&update.id),
-        Command::DeleteWorkflow { id } => workflow(id),
-        Command::UpdateTask(update) => task(&update.id),
-        Command::DeleteTask { id } | Command::WriteTaskAttributes { id, .. } => task(id),
-        Command::AcceptReservation { id }
-        | Command::RejectReservation { id, .. }
-        | Command::WrapReservation { id }
-        | Command::CompleteReservation { id }
-        | Command::BeginSetup { reservation: id, .. }
-        | Command::EndSetup { reservation: id, .. }
-        | Command::EndLeg { reservation: id, .. }
-        | Command::Supervise { reservation: id }
-        | Command::AnswerCallback { reservation: id }
-        | Command::FailCallback { reservation: id } => reservation(id),
-        Command::InitiateTransfer(request) => task(&request.task) && reservation(&request.reservation),
-        Command::CancelTransfer { id } => naive.transfers.contains_key(&id.number()),
-    }
-}
-
-/// Replaces SIDs by the kind and number of what they name.
-pub fn readable(text: &str, naive: &Naive) -> String {
-    let mut text = text.to_string();
-    let mut replace = |sid: String, name: String| text = text.replace(&sid, &name);
-    for number in naive.activities.keys() {
-        replace(naive.sid::<pointsman_engine::Activity>(*number).to_string(), format!("activity#{number}"));
-    }
-    for number in naive.channels.keys() {
-        replace(naive.sid::<pointsman_engine::TaskChannel>(*number).to_string(), format!("channel#{number}"));
-    }
-    for number in naive.workers.keys() {
-        replace(naive.sid::<pointsman_engine::Worker>(*number).to_string(), format!("worker#{number}"));
-    }
-    for number in naive.queues.keys() {
-        replace(naive.sid::<pointsman_engine::TaskQueue>(*number).to_string(), format!("queue#{number}"));
-    }
-    for number in naive.workflows.keys() {
-        replace(naive.sid::<pointsman_engine::Workflow>(*number).to_string(), format!("workflow#{number}"));
-    }
-    for number in naive.tasks.keys() {
-        replace(naive.sid::<pointsman_engine::Task>(*number).to_string(), format!("task#{number}"));
-    }
-    for number in naive.reservations.keys() {
-        replace(naive.sid::<pointsman_engine::Reservation>(*number).to_string(), format!("reservation#{number}"));
-    }
-    for number in naive.transfers.keys() {
-        replace(naive.sid::<pointsman_engine::Transfer>(*number).to_string(), format!("transfer#{number}"));
-    }
-    text
 }

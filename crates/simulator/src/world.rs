@@ -13,7 +13,7 @@ use pointsman_engine::{DurationMs, Sid};
 
 use crate::naive::{Canary, Naive, Number};
 use crate::random::Random;
-use crate::script::{Script, names_what_exists};
+use crate::script::{Existing, Script};
 
 /// What may occur in a world; each on or off.
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ impl World {
             self.pass_time(naive);
         }
         for _ in 0..20 {
-            if let Some(command) = self.act(naive).filter(|command| names_what_exists(command, naive)) {
+            if let Some(command) = self.act(naive).filter(|command| Existing::from(naive).has_what_it_names(command)) {
                 return Some((self.now, Some(command)));
             }
         }
@@ -345,9 +345,8 @@ impl World {
                 _ => self.activity(naive),
             }
         });
-        let goes = activity.is_some_and(|sid| {
-            naive.activities.values().any(|row| !row.available && naive.sid(row.number) == sid)
-        });
+        let goes = activity
+            .is_some_and(|sid| naive.activities.values().any(|row| !row.available && naive.sid(row.number) == sid));
         Some(Command::UpdateWorker(UpdateWorker {
             id: Id::new(id),
             friendly_name: self.random.chance(4).then(|| self.name("renamed")),

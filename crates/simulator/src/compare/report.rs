@@ -6,7 +6,6 @@ use pointsman_engine::{Command, EventKind, PublicEvent, Reply, State, Timestamp}
 
 use crate::limits::REPORTED_EVENTS_MAX;
 use crate::naive::Naive;
-use crate::script::readable;
 
 /// Payload that the reference leaves open is not compared.
 pub(super) fn blurred(mut event: PublicEvent) -> PublicEvent {
@@ -19,7 +18,7 @@ pub(super) fn blurred(mut event: PublicEvent) -> PublicEvent {
     event
 }
 
-pub(super) fn step(start: Timestamp, at: Timestamp, command: Option<&Command>) -> String {
+pub(crate) fn step(start: Timestamp, at: Timestamp, command: Option<&Command>) -> String {
     let seconds = (at.0 - start.0) as f64 / 1000.0;
     match command {
         Some(command) => format!("{seconds:>10.3}s  {}", without_values(&format!("{command:?}"))),
@@ -94,7 +93,7 @@ pub(super) fn answer_of_naive(naive: &Naive, reply: Reply) -> String {
 }
 
 /// One event in one line.
-pub(super) fn brief(event: &PublicEvent) -> String {
+pub(crate) fn brief(event: &PublicEvent) -> String {
     let mut text = format!("{:?}", event.kind);
     if let Some(task) = &event.task {
         let _ = write!(text, " {} {:?} p{} v{}", task.sid, task.status, task.priority.0, task.version);
@@ -120,7 +119,7 @@ pub(super) fn brief(event: &PublicEvent) -> String {
     text
 }
 
-pub(super) fn events(fast: &[PublicEvent], simple: &[PublicEvent], naive: &Naive) -> String {
+pub(super) fn events(fast: &[PublicEvent], simple: &[PublicEvent]) -> String {
     let mut text = String::new();
     let both = [("engine", fast), ("naive", simple)];
     for (name, events) in both {
@@ -133,7 +132,7 @@ pub(super) fn events(fast: &[PublicEvent], simple: &[PublicEvent], naive: &Naive
         let _ = writeln!(text, "first difference:");
         text.push_str(&lines(&split(fast), &split(simple)));
     }
-    readable(&text, naive)
+    text
 }
 
 fn split(event: &PublicEvent) -> Vec<String> {

@@ -1,0 +1,40 @@
+//! The shortest script that still fails: delta debugging over its steps.
+
+use crate::limits::SHRINK_RUNS_MAX;
+use crate::script::Script;
+
+/// Leaves out steps, many at a time and then single ones, as long as the script fails in the same way.
+///
+/// - `again`: runs a script; its failure, if it is of the kind that is sought.
+/// - `step`: the index of the step at which a failure showed; what comes after it is not needed.
+pub(crate) fn shrink<F>(
+    mut script: Script,
+    again: impl Fn(&Script) -> Option<F>,
+    step: impl Fn(&F) -> usize,
+) -> (Script, F) {
+    let mut failure = again(&script).expect("a script fails again when it is run again");
+    script.steps.truncate(step(&failure) + 1);
+    let mut runs = 1;
+    let mut chunk = script.steps.len() / 2;
+    while 0 < chunk && runs < SHRINK_RUNS_MAX {
+        let mut shorter_once = false;
+        let mut from = 0;
+        while from < script.steps.len() && runs < SHRINK_RUNS_MAX {
+            let mut shorter = script.clone();
+            shorter.steps.drain(from..(from + chunk).min(script.steps.len()));
+            runs += 1;
+            match again(&shorter) {
+                Some(found) => {
+                    shorter.steps.truncate(step(&found) + 1);
+                    (script, failure, shorter_once) = (shorter, found, true);
+                }
+                None => from += chunk,
+            }
+        }
+        // Single steps are tried again until none can be left out.
+        if 1 < chunk || !shorter_once {
+            chunk /= 2;
+        }
+    }
+    (script, failure)
+}

@@ -1,0 +1,87 @@
+//! The simulator at a size for every day, and proof that it would notice.
+
+use pointsman_simulator::compare::{self, DifferenceKind};
+use pointsman_simulator::naive::Canary;
+use pointsman_simulator::simulate::{self, Size, Tamper};
+use pointsman_simulator::world::World;
+
+/// Worlds and seeds of an ordinary run; `RUN_SLOW_TESTS=1` takes twenty times as many.
+fn count(ordinary: u64) -> u64 {
+    let slow = std::env::var_os("RUN_SLOW_TESTS").is_some_and(|value| value == "1");
+    if slow { ordinary * 20 } else { ordinary }
+}
+
+#[test]
+fn the_engine_does_what_the_naive_router_does_on_small_worlds() {
+    for seed in 0..count(250) {
+        if let Err(found) = compare::run_world(seed) {
+            panic!("{}", compare::explain(seed, found.0, &found.1));
+        }
+    }
+}
+
+#[test]
+fn every_promise_is_kept_over_days_of_virtual_time() {
+    for seed in [1, 3].into_iter().chain(4..count(1) + 3) {
+        if let Err(failure) = simulate::simulate(seed, Size::Small, Tamper::None) {
+            panic!("{}", failure.explain(seed));
+        }
+    }
+}
+
+#[test]
+fn a_broken_rule_in_one_router_is_noticed_and_told_in_a_short_script() {
+    for canary in [Canary::YoungestFirst, Canary::WrappingIsFree, Canary::RejectionKeepsIdleness] {
+        let found = (0..2_000).find_map(|seed| {
+            let mut world = World::new(seed);
+            world.canary = canary;
+            compare::run_drawn(world).err().map(|found| (seed, found))
+        });
+        let (seed, found) = found.unwrap_or_else(|| panic!("{canary:?} was not noticed"));
+        let (script, failure) = *found;
+        assert_ne!(failure.difference.kind, DifferenceKind::Panic, "{canary:?}");
+        let steps = script.steps.len();
+        let told = compare::explain(seed, script, &failure);
+        assert!(told.contains(&format!("oracle --worlds {seed}..{}", seed + 1)), "{told}");
+        let lines = told.lines().filter(|line| line.contains("s  ")).count();
+        assert!(lines <= steps, "{told}");
+        assert!(lines <= 25, "{canary:?} takes {lines} steps to tell:\n{told}");
+    }
+}
+
+#[test]
+fn every_lie_to_the_checkers_breaks_the_promise_that_it_is_about() {
+    let lies = [
+        (Tamper::LostEvent, "events are complete and in order"),
+        (Tamper::SecondAcceptance, "at most one accepted reservation per offer round"),
+        (Tamper::EarlyTimeout, "every timer fires once and never early"),
+        (Tamper::ExtraLoad, "capacity is never exceeded"),
+        (Tamper::ImaginedRoom, "no eligible idle Worker beside an eligible waiting Task"),
+        (Tamper::YoungestFirst, "order is priority, then age"),
+        (Tamper::LostFact, "replaying the events gives the live state"),
+    ];
+    for (tamper, rule) in lies {
+        let found = (0..40).find_map(|seed| simulate::simulate(seed, Size::Small, tamper).err());
+        let failure = found.unwrap_or_else(|| panic!("{tamper:?} was not noticed"));
+        assert_eq!(failure.violation.rule, rule, "{tamper:?}: {}", failure.violation.text);
+    }
+}
+
+#[test]
+fn a_failure_of_a_simulation_is_told_by_a_line_to_reproduce_it_and_a_short_script() {
+    let found = (0..40).find_map(|seed| Some((seed, simulate::simulate(seed, Size::Small, Tamper::ExtraLoad).err()?)));
+    let (seed, failure) = found.expect("it is noticed");
+    let steps = failure.script.steps.len();
+    let told = failure.explain(seed);
+    assert!(told.contains(&format!("simulate --seeds {seed}..{}", seed + 1)), "{told}");
+    let lines = told.lines().filter(|line| line.contains("s  ")).count();
+    assert!(lines < steps && lines <= 12, "{told}");
+}
+
+#[test]
+fn a_world_is_the_same_every_time_it_is_drawn() {
+    let figures = |seed| compare::run_world(seed).map(|figures| figures.to_string()).ok();
+    for seed in 0..20 {
+        assert_eq!(figures(seed), figures(seed), "world {seed}");
+    }
+}
