@@ -148,6 +148,11 @@ fn check_workspace(store: &SqliteStore, stream: StreamId, limits: Limits) -> Res
     Ok(shard.workspaces().next().map(|state| (state.tasks_count() as u64, state.workers_count() as u64)))
 }
 
+/// Brings the event history to where the journal stands, as a server does when it starts.
+pub fn project(store: &dyn Store) -> Result<(), String> {
+    projector::catch_up(store, &mut |_| {})
+}
+
 /// Which events to take out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Export<'a> {
@@ -192,7 +197,7 @@ pub fn export(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<u64, ExportError> {
-    projector::catch_up(store, &mut |_| {}).map_err(ExportError::Project)?;
+    project(store).map_err(ExportError::Project)?;
     let streams = store.streams()?.into_iter().map(|(stream, _)| stream);
     let wanted =
         |stream: &StreamId| *stream != StreamId::ACCOUNTS && export.workspace.is_none_or(|sid| sid.bytes() == stream.0);
