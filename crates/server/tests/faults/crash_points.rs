@@ -30,8 +30,12 @@ impl Acknowledged {
         after.events.extend(published(batch));
         for change in &batch.outbox {
             match change {
-                OutboxChange::Put(delivery) => drop(after.deliveries.insert(delivery.sid())),
-                OutboxChange::Done { sid } => drop(after.deliveries.remove(sid)),
+                OutboxChange::Put(delivery) => {
+                    after.deliveries.insert(delivery.sid());
+                }
+                OutboxChange::Done { sid } => {
+                    after.deliveries.remove(sid);
+                }
                 OutboxChange::Dead { .. } | OutboxChange::Forget { .. } => unreachable!("nobody gives up here"),
             }
         }

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pointsman_engine::Limits;
+use pointsman_server::Server;
 use pointsman_server::admin::{self, CheckSummary};
 use pointsman_server::configuration::{Configuration, FirstAccount};
-use pointsman_server::Server;
 use pointsman_store::{OpenError, Options, SqliteStore};
 
 use crate::corruption::{copy, fill};

@@ -5,4 +5,5 @@
 mod corruption;
 mod crash_points;
 mod fixture;
+mod large;
 mod world;

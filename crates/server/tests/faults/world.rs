@@ -46,12 +46,15 @@ pub(crate) struct World {
 impl World {
     /// A Workspace with Workers; what that takes is in the batch.
     pub(crate) fn create(number: u64, batch: &mut Batch) -> World {
+        World::create_with(number, "&EventCallbackUrl=http%3A%2F%2Fexample.com%2Fevents", batch)
+    }
+
+    pub(crate) fn create_with(number: u64, more: &str, batch: &mut Batch) -> World {
         let mut sid = [9; 16];
         sid[8..].copy_from_slice(&number.to_be_bytes());
         let workspace = Sid::from_bytes(sid);
         let mut world = World { shard: Shard::new(Limits::default()), now_ms: NOON_MS, workspace, made: 0 };
-        let form = "FriendlyName=Busy&Template=FIFO&EventCallbackUrl=http%3A%2F%2Fexample.com%2Fevents";
-        let call = call("POST", "/v1/Workspaces", form);
+        let call = call("POST", "/v1/Workspaces", &format!("FriendlyName=Busy&Template=FIFO{more}"));
         let account = Sid::<Account>::from_bytes(ACCOUNT);
         let create = api::create_workspace_command(&call, [3; 16], workspace, number, account).unwrap();
         let input = Input::CreateWorkspace { ticket: Ticket(0), create, call: Box::new(call) };
@@ -71,7 +74,7 @@ impl World {
         self.shard.workspaces().next().expect("its Workspace is never deleted")
     }
 
-    fn call(&mut self, method: &str, path: &str, form: &str, batch: &mut Batch) {
+    pub(crate) fn call(&mut self, method: &str, path: &str, form: &str, batch: &mut Batch) {
         let path = format!("/v1/Workspaces/{}/{path}", self.workspace);
         let call = Box::new(call(method, &path, form));
         let input = Input::Call { ticket: Ticket(0), account: Sid::from_bytes(ACCOUNT), call };
