@@ -256,8 +256,8 @@ fn export_workspace(
         let page = store.history(&query)?;
         for event in &page.events {
             let decoded = public_event::decode(&event.payload).map_err(|source| {
-                let hex: String = event.sid.iter().map(|byte| format!("{byte:02x}")).collect();
-                ExportError::Decode { sid: format!("EV{hex}"), source }
+                let sid = Sid::<pointsman_engine::PublicEvent>::from_bytes(event.sid);
+                ExportError::Decode { sid: sid.to_string(), source }
             })?;
             let mut answer = HistoryAnswer::new((*request).clone());
             answer.add(decoded);

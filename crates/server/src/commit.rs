@@ -235,7 +235,7 @@ impl Committer {
         }
         // A few bytes may fit where the next commit does not; then all workspaces would be made again for nothing.
         let begun = self.storage.with(|store| {
-            store.meta_put("probe", &[0; limits::PROBE_BYTES])?;
+            store.meta_put("probe", &vec![0; limits::PROBE_BYTES])?;
             store.meta_put("probe", &[])?;
             store.begin_epoch()
         });

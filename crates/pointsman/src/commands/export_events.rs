@@ -80,18 +80,14 @@ fn from_server(
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
     let url = url.trim_end_matches('/');
-    let workspaces = match &arguments.workspace {
-        Some(sid) => vec![sid.clone()],
-        None => {
-            let mut sids = Vec::new();
-            let first = format!("{url}/v1/Workspaces?PageSize={PAGE_SIZE}");
-            runtime.block_on(server.walk(first, "workspaces", &mut |workspace| {
-                sids.push(workspace["sid"].as_str().unwrap_or_default().to_owned());
-                Ok(())
-            }))?;
-            sids
-        }
-    };
+    let mut workspaces: Vec<String> = arguments.workspace.iter().cloned().collect();
+    if workspaces.is_empty() {
+        let first = format!("{url}/v1/Workspaces?PageSize={PAGE_SIZE}");
+        runtime.block_on(server.walk(first, "workspaces", &mut |workspace| {
+            workspaces.push(workspace["sid"].as_str().unwrap_or_default().to_owned());
+            Ok(())
+        }))?;
+    }
     let date = |at_ms| pointsman_api::dates::format(Timestamp(at_ms));
     let mut count = 0;
     for sid in workspaces {

@@ -136,9 +136,9 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
-            copy(&path, &target)
+            copy(&path, &target);
         } else {
-            assert!(fs::copy(&path, &target).is_ok(), "{}", path.display())
+            assert!(fs::copy(&path, &target).is_ok(), "{}", path.display());
         }
     }
 }

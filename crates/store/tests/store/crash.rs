@@ -169,6 +169,7 @@ fn whatever_was_acknowledged_survives_a_kill_at_any_moment() {
         // One round in eight does not get further than its start.
         let kill_after = if round % 8 == 7 { 0 } else { batches + 1 + random.below(120) };
         if kill_after == 0 {
+            #[expect(clippy::disallowed_methods, reason = "the moment of the kill is what is tested")]
             thread::sleep(std::time::Duration::from_micros(random.below(30_000)));
         }
         let mut acknowledged = batches;
