@@ -24,7 +24,7 @@ use super::history::{self, day_file};
 use super::journal;
 use super::snapshots;
 
-use self::archive::{ArchiveReader, ArchiveWriter, failed};
+use self::archive::{ArchiveReader, ArchiveWriter, create_private, failed};
 
 /// A back-up, or a restoration, that did not come about. Nothing that was there before has changed.
 #[derive(Debug, thiserror::Error)]
@@ -215,6 +215,7 @@ impl View {
     fn copy(&self, target: &Path, progress: &mut dyn FnMut(&str, u64)) -> Result<(), BackupError> {
         let failed = read_failed("copy a database", &self.path);
         let _ = fs::remove_file(target);
+        create_private(target).map_err(archive::failed("make", target))?;
         let mut copy = Connection::open(target).map_err(&failed)?;
         copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;").map_err(&failed)?;
         let copying = Backup::new(&self.connection, &mut copy).map_err(&failed)?;

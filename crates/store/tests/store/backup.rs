@@ -48,6 +48,8 @@ fn a_backup_of_a_store_in_use_restores_to_the_same() {
     let report = backup(&live, &file, &mut quiet).unwrap();
     assert_eq!((report.position, report.streams, report.snapshots), (Position(35), 2, 2));
     assert_eq!(report.damaged, []);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "tokens are in it");
     let (found, checked) = restore(&file, &restored, &mut quiet).unwrap();
     assert_eq!((found.files, found.bytes, found.position), (report.files, report.bytes, report.position));
     assert_eq!(checked.damage, []);

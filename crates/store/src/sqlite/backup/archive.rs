@@ -28,7 +28,7 @@ pub(super) struct ArchiveWriter {
 
 impl ArchiveWriter {
     pub(super) fn create(path: &Path) -> Result<ArchiveWriter, BackupError> {
-        let file = File::create_new(path).map_err(failed("make", path))?;
+        let file = create_private(path).map_err(failed("make", path))?;
         let mut archive = ArchiveWriter {
             path: path.to_path_buf(),
             writer: BufWriter::with_capacity(BUFFER_BYTES, file),
@@ -147,7 +147,7 @@ impl ArchiveReader {
     /// Writes the content of the entry whose name was read last.
     pub(super) fn extract(&mut self, target: &Path, progress: &mut dyn FnMut(u64)) -> Result<u64, BackupError> {
         let write_failed = failed("write", target);
-        let mut file = File::create_new(target).map_err(&write_failed)?;
+        let mut file = create_private(target).map_err(&write_failed)?;
         let entry = self.entries.to_le_bytes();
         let (mut chunks, mut bytes) = (0_u64, 0);
         loop {
@@ -204,6 +204,15 @@ impl ArchiveReader {
     fn damage(&self, place: &str, problem: &str) -> BackupError {
         Damage { path: self.path.clone(), place: place.to_owned(), problem: problem.to_owned() }.into()
     }
+}
+
+/// Makes a file that only its owner may read: what is stored holds secrets.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// A file of ours, directly in the directory or one below: nothing that could lead out of it.
