@@ -124,6 +124,30 @@ def test_a_sorted_list_pages_in_its_order(crowd):
     assert [task.sid for task in tasks] == crowd.tasks[::-1]
 
 
+def test_a_token_of_another_order_is_no_place(crowd, server):
+    def page(**parameters):
+        answer = crowd.client.request("GET", f"{server.url}/v1/Workspaces/{crowd.sid}/Tasks", params=parameters)
+        return answer.status_code, json.loads(answer.text)
+
+    _, first = page(Ordering="Priority:desc", PageSize=1)
+    token = parse_qs(urlsplit(first["meta"]["next_page_url"]).query)["PageToken"][0]
+    assert page(Ordering="Priority:desc", PageSize=1, PageToken=token)[0] == 200
+    for other in ("VirtualStartTime:asc", "Priority:asc", "Priority:desc,DateCreated:asc"):
+        status, body = page(Ordering=other, PageSize=1, PageToken=token)
+        assert (status, body["code"]) == (400, 20001), other
+
+
+def test_the_filters_of_events_hold_beside_the_sid(crowd):
+    event = crowd.context.events.list(event_type="task.created", limit=1)[0]
+
+    def found(**filters):
+        return [found.sid for found in crowd.context.events.list(sid=event.sid, **filters)]
+
+    assert found() == found(event_type="task.created") == found(task_sid=event.resource_sid) == [event.sid]
+    assert found(event_type="task.canceled") == found(worker_sid=crowd.workers[0]) == []
+    assert found(task_sid=crowd.tasks[0]) == []
+
+
 def test_events_are_newest_first_and_page(crowd):
     events = crowd.context.events.list(event_type="task.created", page_size=50)
     assert [event.resource_sid for event in events] == crowd.tasks[::-1]

@@ -468,7 +468,8 @@ pub fn event_kind(name: &str) -> Option<EventKind> {
 /// matter, a filter without any type lets everything pass (reference: events-and-callbacks, section 6).
 pub fn passes_filter(filter: Option<&str>, kind: EventKind) -> bool {
     let names = [event_type(kind).name, synonym(kind)];
-    let mut members = filter.unwrap_or_default().split(',').map(str::trim).filter(|member| !member.is_empty()).peekable();
+    let mut members =
+        filter.unwrap_or_default().split(',').map(str::trim).filter(|member| !member.is_empty()).peekable();
     members.peek().is_none() || members.any(|member| names.iter().any(|name| member.eq_ignore_ascii_case(name)))
 }
 

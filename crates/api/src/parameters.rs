@@ -651,10 +651,17 @@ pub(crate) fn expression_error(name: &str, problem: &SyntaxError) -> ApiError {
     ApiError::new(&errors::EXPRESSION_SYNTAX, &[("name", &name), ("problem", &expression_problem(problem))])
 }
 
-/// `mismatched input '<EOF>' expecting OPERATOR at line 1 column 7`: what is wrong first, as the hosted service words it.
+/// What is wrong first, as the hosted service words it; then the place, as a number and as a picture:
+///
+/// ```text
+/// mismatched input 'AND' expecting OPERATOR at line 1 column 3
+/// a AND
+///   ^
+/// ```
 pub(crate) fn expression_problem(problem: &SyntaxError) -> String {
     let hint = problem.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-    format!("{} at line {} column {}{hint}", problem.message, problem.line, problem.column)
+    let SyntaxError { message, line, column, excerpt, .. } = problem;
+    format!("{message} at line {line} column {column}{hint}\n{excerpt}")
 }
 
 /// Filters that several lists share.

@@ -1,5 +1,6 @@
 //! What the engine refuses: values without texts. The `api` crate gives each its status, code and message.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -32,7 +33,7 @@ pub enum Rejection {
         parameter: ActivityRole,
     },
     RejectPendingWhileAvailable,
-    ConfigurationInvalid(ConfigurationError),
+    ConfigurationInvalid(Box<ConfigurationError>),
     WorkflowRequired,
     /// `RoutingTarget` and `WorkflowSid` name different Workflows.
     RoutingTargetConflict,

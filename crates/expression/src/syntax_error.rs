@@ -38,18 +38,26 @@ pub struct SyntaxError {
     pub line: usize,
     /// Column of its start, from 1, in characters.
     pub column: usize,
+    /// Two lines for people: the line of the source, at most 72 characters of it, and a caret below
+    /// the column.
+    pub excerpt: String,
 }
+
+/// Characters of the source that an excerpt shows at most.
+const EXCERPT_CHARS_MAX: usize = 72;
 
 impl SyntaxError {
     pub(crate) fn new(source: &str, span: Span, message: String) -> SyntaxError {
         let before = source.get(..span.start as usize).unwrap_or(source);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before[line_start..].chars().count() + 1;
         SyntaxError {
             message,
             hint: None,
             span,
             line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            column,
+            excerpt: excerpt(source[line_start..].lines().next().unwrap_or_default(), column),
         }
     }
 
@@ -75,6 +83,18 @@ impl SyntaxError {
         let hint = self.hint.map_or_else(String::new, |hint| format!("\n{gutter} = {hint}"));
         format!("{number} | {line}\n{gutter} | {indent}{carets} {}{hint}", self.message)
     }
+}
+
+/// The part of a line around a column (from 1), and a caret below that column.
+fn excerpt(line: &str, column: usize) -> String {
+    let first = column.saturating_sub(EXCERPT_CHARS_MAX / 2 + 1);
+    let cut = if first == 0 { "" } else { "…" };
+    let mut rest = line.chars().skip(first);
+    let shown = rest.by_ref().take(EXCERPT_CHARS_MAX).map(|char| if char.is_control() { ' ' } else { char });
+    let shown: String = shown.collect();
+    let more = if rest.next().is_some() { "…" } else { "" };
+    let before = " ".repeat(cut.chars().count() + column - 1 - first);
+    format!("{cut}{shown}{more}\n{before}^")
 }
 
 /// The message and its place, on one line.

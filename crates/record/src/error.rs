@@ -37,7 +37,7 @@ pub enum DecodeError {
     },
     /// `TargetWorkers` of a TaskQueue.
     Expression(SyntaxError),
-    Configuration(ConfigurationError),
+    Configuration(Box<ConfigurationError>),
     /// Rows of a table do not stand in the order of their creation.
     RowOrder {
         part: &'static str,

@@ -17,7 +17,7 @@ pub(crate) fn event(event: &Event) -> Result<(), DecodeError> {
         Event::WorkflowCreated { id, definition } | Event::WorkflowUpdated { id, definition } => {
             let any = |sid: &str| Sid::<TaskQueue>::parse(sid).map(|_| Id::new(1));
             let parsed = Configuration::parse(*id, &definition.configuration, &any);
-            parsed.map(drop).map_err(DecodeError::Configuration)
+            parsed.map(drop).map_err(|error| DecodeError::Configuration(Box::new(error)))
         }
         _ => Ok(()),
     }
@@ -38,7 +38,8 @@ pub(crate) fn snapshot(snapshot: &Snapshot) -> Result<(), DecodeError> {
     });
     let configurations: BTreeSet<_> = workflows.chain(older).collect();
     for (workflow, text) in configurations {
-        Configuration::parse(workflow, text, &task_queue).map_err(DecodeError::Configuration)?;
+        Configuration::parse(workflow, text, &task_queue)
+            .map_err(|error| DecodeError::Configuration(Box::new(error)))?;
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub(crate) enum MoveError {
     SystemMode,
     #[error("Until lies before the present instant of the clock")]
     Past,
+    #[error("The clock cannot be moved past the year 2200")]
+    TooFar,
     #[error("The server did not become quiet within 300 seconds; the clock stands at the instant that was reached")]
     NotQuiet,
     #[error("The store cannot commit")]
@@ -75,6 +77,9 @@ impl ClockControl {
     }
 
     async fn move_to(&self, target: Timestamp) -> Result<Option<Timestamp>, MoveError> {
+        if limits::CLOCK_MAX < target {
+            return Err(MoveError::TooFar);
+        }
         let moved = async {
             loop {
                 let next = self.quiet().await?;

@@ -121,7 +121,8 @@ where
     };
     let took = started.elapsed();
     app.metrics.request_ended(route::method_label(&parts.method), route, answer.status, took);
-    let (method, path, status) = (&parts.method, parts.uri.path(), answer.status);
+    let (method, status) = (&parts.method, answer.status);
+    let path = logged_path(parts.uri.path());
     match status {
         0..400 => tracing::debug!(%request_id, %method, path, status, ?took, "request"),
         400..500 => tracing::info!(%request_id, %method, path, status, ?took, "request refused"),
@@ -168,6 +169,11 @@ async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Option<Bytes> 
         Some(all.freeze())
     };
     tokio::time::timeout(limits::BODY_TIMEOUT, read).await.ok().flatten()
+}
+
+/// A path is whatever a caller sends, with or without credentials.
+fn logged_path(path: &str) -> &str {
+    path.char_indices().nth(limits::PATH_CHARS_LOGGED).map_or(path, |(end, _)| &path[..end])
 }
 
 fn response(answer: Answer) -> Response<Full<Bytes>> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pointsman_engine::Timestamp;
+
 /// Most threads that run workspaces.
 pub const ENGINE_THREADS_MAX: u32 = 256;
 /// Most threads that run workspaces when their number is not set.
@@ -59,6 +61,10 @@ pub const RATE_COUNTERS_MAX: usize = 100_000;
 
 /// Seconds that one call may advance the virtual clock. Reference: extensions, section 2.
 pub const ADVANCE_SECONDS_MAX: i64 = 31_622_400;
+/// The end of the year 2200: timers and the history reach beyond it, so that nothing of a Task ends after what they hold.
+pub const CLOCK_MAX: Timestamp = Timestamp(7_289_654_399_999);
+/// Characters of a path that a line of the log shows.
+pub const PATH_CHARS_LOGGED: usize = 256;
 /// Real time to wait for quiet. Reference: extensions, section 2.
 pub const QUIET_TIMEOUT: Duration = Duration::from_secs(300);
 

@@ -5,6 +5,7 @@ pub(crate) mod report;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fmt::Write as _;
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 use pointsman_engine::{Command, Engine, EventKind, PublicEvent, Rejection, Reply, Timestamp};
@@ -272,9 +273,9 @@ pub fn explain(seed: u64, script: Script, failure: &Failure) -> String {
         failure.difference.kind,
         seed + 1
     );
-    text.push_str(&format!("  {:?}, {:?} first, {:?}\n", script.tasking, script.prioritize, script.limits));
+    let _ = writeln!(text, "  {:?}, {:?} first, {:?}", script.tasking, script.prioritize, script.limits);
     for line in &failure.log {
-        text.push_str(&format!("  {line}\n"));
+        let _ = writeln!(text, "  {line}");
     }
     text.push_str(&failure.difference.report);
     text

@@ -399,17 +399,17 @@ impl Renames {
 
 /// The number of what was created, and its SID if other commands may name it so.
 fn created(reply: Reply) -> Option<(Number, Option<String>)> {
-    fn named<E: Entity>(id: Id<E>) -> Option<(Number, Option<String>)> {
-        Some((id.number(), Some(derive_sid::<E>(WORKSPACE_SEED, id.number()).to_string())))
+    fn named<E: Entity>(id: Id<E>) -> (Number, Option<String>) {
+        (id.number(), Some(derive_sid::<E>(WORKSPACE_SEED, id.number()).to_string()))
     }
     match reply {
-        Reply::Activity(id) => named(id),
-        Reply::TaskChannel(id) => named(id),
-        Reply::Worker(id) => named(id),
-        Reply::TaskQueue(id) => named(id),
-        Reply::Workflow(id) => named(id),
-        Reply::Task(id) => named(id),
-        Reply::Transfer(id) => named(id),
+        Reply::Activity(id) => Some(named(id)),
+        Reply::TaskChannel(id) => Some(named(id)),
+        Reply::Worker(id) => Some(named(id)),
+        Reply::TaskQueue(id) => Some(named(id)),
+        Reply::Workflow(id) => Some(named(id)),
+        Reply::Task(id) => Some(named(id)),
+        Reply::Transfer(id) => Some(named(id)),
         Reply::Workspace | Reply::WorkerChannel(..) | Reply::Reservation(_) | Reply::Deleted => None,
     }
 }

@@ -9,6 +9,7 @@ mod rest;
 mod workload;
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pointsman_engine::Timestamp;
@@ -222,9 +223,9 @@ impl Failure {
             return text;
         }
         let (script, (_, violation, log)) = shrink(self.script, again, |(step, ..)| *step);
-        text.push_str(&format!("  {:?}, {:?} first\n", script.tasking, script.prioritize));
+        let _ = writeln!(text, "  {:?}, {:?} first", script.tasking, script.prioritize);
         for line in log {
-            text.push_str(&format!("  {line}\n"));
+            let _ = writeln!(text, "  {line}");
         }
         text.push_str(&violation.text);
         text

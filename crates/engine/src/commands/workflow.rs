@@ -1,5 +1,6 @@
 //! Workflows. Reference: rest-contract, section 6.8; routing, section 2.8.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -97,6 +98,6 @@ fn check_configuration(state: &State, id: Id<Workflow>, text: &Arc<str>) -> Resu
     let queue = |sid: &str| Sid::parse(sid).and_then(|sid| state.find_task_queue(sid)).map(|queue| queue.id);
     match Configuration::parse(id, text, &queue) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Rejection::ConfigurationInvalid(error)),
+        Err(error) => Err(Rejection::ConfigurationInvalid(Box::new(error))),
     }
 }

@@ -66,6 +66,7 @@ fn refused(error: MoveError) -> Answer {
     let row = match error {
         MoveError::SystemMode => &errors::CONFLICT,
         MoveError::NotQuiet => &errors::GATEWAY_TIMEOUT,
+        MoveError::TooFar => return invalid("the clock cannot be moved past the year 2200").answer(),
         MoveError::Past => return invalid("Until must not be before the present instant of the clock").answer(),
         MoveError::Unavailable => return ApiError::unavailable().answer(),
     };

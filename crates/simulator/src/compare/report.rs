@@ -46,7 +46,7 @@ fn without_values(text: &str) -> String {
 pub(super) fn answer_of_engine(state: &State, reply: Reply) -> String {
     match reply {
         Reply::Task(id) => state.task(id).map_or_else(String::new, |task| {
-            let queue = task.task_queue.map(|queue| queue.number());
+            let queue = task.task_queue.map(pointsman_engine::Id::number);
             format!("{:?} p{} v{} queue {queue:?}", task.status, task.priority.0, task.version)
         }),
         Reply::Worker(id) => state

@@ -564,7 +564,7 @@ impl Naive {
     fn read_rules(&self, text: &Arc<str>) -> Result<Arc<Rules>, Rejection> {
         let refused = ConfigurationError { path: String::new(), problem: Problem::NoRules };
         let rules = Rules::read(text, &|sid| self.queue_by_sid(sid));
-        rules.map(Arc::new).ok_or(Rejection::ConfigurationInvalid(refused))
+        rules.map(Arc::new).ok_or(Rejection::ConfigurationInvalid(Box::new(refused)))
     }
 
     fn create_workflow(&mut self, create: &CreateWorkflow) -> Done {

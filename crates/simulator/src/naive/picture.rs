@@ -145,7 +145,7 @@ pub fn picture_of_engine(engine: &pointsman_engine::Engine) -> Vec<String> {
             task.priority.0,
             task.version,
             task.task_channel.number(),
-            task.task_queue.map(|queue| queue.number()),
+            task.task_queue.map(pointsman_engine::Id::number),
             task.task_queue_entered.map(|at| at.0),
             task.virtual_start_time.0,
             task.date_updated.0,
@@ -165,14 +165,14 @@ pub fn picture_of_engine(engine: &pointsman_engine::Engine) -> Vec<String> {
             row.id.number(),
             row.task.number(),
             row.worker.number(),
-            row.task_queue.map(|queue| queue.number()),
+            row.task_queue.map(pointsman_engine::Id::number),
             row.status,
             row.version,
             row.date_created.0,
             row.date_updated.0,
             row.timeout_seconds,
             row.on_hold_until.map(|at| at.0),
-            row.transfer.map(|transfer| transfer.number()),
+            row.transfer.map(pointsman_engine::Id::number),
         ));
     }
     for row in state.transfers() {
@@ -186,7 +186,7 @@ pub fn picture_of_engine(engine: &pointsman_engine::Engine) -> Vec<String> {
         ));
     }
     for queue in state.task_queues() {
-        let members: Vec<_> = engine.members(queue.id).map(|id| id.number()).collect();
+        let members: Vec<_> = engine.members(queue.id).map(pointsman_engine::Id::number).collect();
         lines.push(format!("queue #{} members {members:?}", queue.id.number()));
     }
     lines

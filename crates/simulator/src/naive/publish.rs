@@ -136,7 +136,7 @@ impl Naive {
         let step = self.step_facts(number, position, cause);
         let (queue, priority) = (self.task(number).queue, self.task(number).priority);
         let changed = before.queue != queue || before.priority != priority;
-        let previous = self.previous_facts(before, cause).filter(|_| changed && cause.is_some());
+        let previous = (changed && cause.is_some()).then(|| self.previous_facts(before, cause));
         let (for_step, for_previous) = (step.clone(), previous.clone());
         self.task_event_with(EventKind::WorkflowTargetMatched, number, |event| {
             event.step = Some(Box::new(for_step));
@@ -154,9 +154,9 @@ impl Naive {
         });
     }
 
-    fn previous_facts(&self, before: Before, cause: Option<RoutingCause>) -> Option<PreviousFacts> {
+    fn previous_facts(&self, before: Before, cause: Option<RoutingCause>) -> PreviousFacts {
         let task_queue = before.queue.map(|queue| (self.sid(queue), self.queues[&queue].name.clone()));
-        Some(PreviousFacts { task_queue, priority: before.priority, moved_to: None, cause })
+        PreviousFacts { task_queue, priority: before.priority, moved_to: None, cause }
     }
 
     fn moved_event(&mut self, number: Number, before: Before) {
@@ -181,7 +181,7 @@ impl Naive {
         if before.queue.is_some() {
             self.moved_event(number, before);
         }
-        let previous = self.previous_facts(before, Some(cause)).filter(|_| before.queue.is_some());
+        let previous = before.queue.is_some().then(|| self.previous_facts(before, Some(cause)));
         self.task_event_with(EventKind::TaskQueueEntered, number, |event| {
             event.previous = previous.map(Box::new);
         });

@@ -123,7 +123,7 @@ impl Naive {
     ) -> Vec<Number> {
         let row = self.transfers.get_mut(&transfer).expect("it was open");
         row.status = status;
-        row.failed_reason = reason.clone();
+        row.failed_reason.clone_from(&reason);
         let (task, to_queue) = (row.task, row.to_queue);
         let back = row.queue_before.filter(|queue| !self.queues[queue].deleted);
         if !self.with_status(task, ReservationStatus::Accepted).is_empty() {

@@ -79,7 +79,8 @@ fn fits(state: &State, task: &Task, worker: &Worker) -> bool {
         let queue = task.task_queue.and_then(|queue| state.task_queue(queue)).expect("it waits in a queue");
         queue.expression.as_ref().is_some_and(|expression| expression.eval(&Scope::worker(&view)))
     };
-    let admitted = match task.place {
+
+    match task.place {
         None => false,
         Some(Place::Worker(only)) => only == worker.id,
         Some(Place::Queue) => is_member(),
@@ -89,8 +90,7 @@ fn fits(state: &State, task: &Task, worker: &Worker) -> bool {
             let matches = step.expression.as_ref().is_none_or(|step| step.expression.eval(&scope));
             step.known_worker.is_none() && matches && is_member()
         }
-    };
-    admitted
+    }
 }
 
 /// Who holds the Task already; the initiator of a transfer to a queue not, once that Worker is leaving.

@@ -235,7 +235,7 @@ impl Workload {
                 match self.random.below(4) {
                     0 if self.mix.tasking == Tasking::Multi => Some(Command::WrapReservation { id }),
                     1 if state.task(row.task).is_some_and(|task| task.status == TaskStatus::Assigned) => {
-                        Some(self.request(state, id, RequestedStatus::Wrapping)?)
+                        Some(task_update(state, id, RequestedStatus::Wrapping)?)
                     }
                     _ => Some(Command::EndLeg { reservation: id, activity: None }),
                 }
@@ -248,7 +248,7 @@ impl Workload {
                 // Some are forgotten: the limit of the assigned time takes them.
                 match self.random.below(50) {
                     0 => None,
-                    1..=25 => self.request(state, id, RequestedStatus::Completed),
+                    1..=25 => task_update(state, id, RequestedStatus::Completed),
                     _ => Some(Command::CompleteReservation { id }),
                 }
             }
@@ -440,18 +440,6 @@ impl Workload {
         Some(Command::AcceptReservation { id })
     }
 
-    fn request(&mut self, state: &State, id: Id<Reservation>, status: RequestedStatus) -> Option<Command> {
-        Some(Command::UpdateTask(UpdateTask {
-            id: state.reservation(id)?.task,
-            attributes: None,
-            status: Some(status),
-            reason: None,
-            priority: None,
-            task_channel: None,
-            virtual_start_time: None,
-        }))
-    }
-
     fn transfer(&mut self, state: &State, reservation: Id<Reservation>) -> Option<Command> {
         let queues: Vec<_> = state.task_queues().map(|queue| queue.sid).collect();
         let to_worker = self.worker(state).and_then(|id| state.worker(id)).filter(|_| self.random.chance(50));
@@ -547,4 +535,16 @@ impl Workload {
             }
         }
     }
+}
+
+fn task_update(state: &State, id: Id<Reservation>, status: RequestedStatus) -> Option<Command> {
+    Some(Command::UpdateTask(UpdateTask {
+        id: state.reservation(id)?.task,
+        attributes: None,
+        status: Some(status),
+        reason: None,
+        priority: None,
+        task_channel: None,
+        virtual_start_time: None,
+    }))
 }

@@ -104,7 +104,7 @@ pub fn restore(
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<(BackupReport, CheckReport), BackupError> {
     let mut archive = ArchiveReader::open(file)?;
-    fs::create_dir_all(directory).map_err(failed("make the directory", directory))?;
+    directory::make_private(directory).map_err(failed("make the directory", directory))?;
     let mut entries = fs::read_dir(directory).map_err(failed("list", directory))?;
     if entries.next().is_some() {
         return Err(BackupError::NotEmpty { path: directory.to_path_buf() });

@@ -20,10 +20,20 @@ pub(super) struct DirectoryLock {
     is_new: bool,
 }
 
+/// Makes a directory that only its owner may look into: what is stored holds secrets.
+///
+/// - One that exists keeps the mode that its owner gave it.
+pub(super) fn make_private(directory: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
+}
+
 impl DirectoryLock {
     pub(super) fn take(directory: &Path) -> Result<DirectoryLock, OpenError> {
-        fs::create_dir_all(directory)
-            .map_err(|source| OpenError::Directory { path: directory.to_path_buf(), source })?;
+        make_private(directory).map_err(|source| OpenError::Directory { path: directory.to_path_buf(), source })?;
         let path = directory.join(LOCK_FILE);
         let mut file = OpenOptions::new()
             .create(true)
