@@ -269,7 +269,7 @@ pub fn explain(seed: u64, script: Script, failure: &Failure) -> String {
     let again = |script: &Script| run(script).err().filter(|again| again.difference.kind == kind);
     let (script, failure) = shrink(script, again, |failure| failure.step);
     let mut text = format!(
-        "world {seed}: {:?} differ; reproduce with: pointsman-simulator oracle --worlds {seed}..{}\n",
+        "world {seed}: {:?} differ; reproduce with: pointsman-simulator --worlds {seed}..{}\n",
         failure.difference.kind,
         seed + 1
     );

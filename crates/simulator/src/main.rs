@@ -6,94 +6,83 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use pointsman_simulator::compare::{self, Figures};
 use pointsman_simulator::simulate::{self, Size, Tamper};
 
+/// Proof that the fast router does what a simple one would.
+///
+/// Runs whole Workspaces over days of virtual time under checkers, or small random worlds beside the naive router.
+/// A failure prints its seed and a shortened script; the exit code is 1 then.
 #[derive(Debug, Parser)]
-#[command(version, about = "Proof that the fast router does what a simple one would")]
+#[command(version)]
 struct Options {
-    #[command(subcommand)]
-    command: Mode,
-}
-
-#[derive(Debug, Subcommand)]
-enum Mode {
-    /// Runs the engine beside the naive router over random small worlds.
-    Oracle {
-        /// Seeds, as FROM..TO without TO.
-        #[arg(long, default_value = "0..10000")]
-        worlds: String,
-        #[arg(long, default_value_t = 1)]
-        jobs: usize,
-        /// Stop after this many failures.
-        #[arg(long, default_value_t = 5)]
-        failures: usize,
-    },
-    /// Runs whole Workspaces over days of virtual time, under checkers.
-    Simulate {
-        /// Seeds, as FROM..TO without TO.
-        #[arg(long, default_value = "0..200")]
-        seeds: String,
-        #[arg(long, default_value_t = 1)]
-        jobs: usize,
-        /// Up to 200 Workers; costly checks only now and then.
-        #[arg(long)]
-        large: bool,
-        /// Stop after this many failures.
-        #[arg(long, default_value_t = 5)]
-        failures: usize,
-    },
+    /// Simulates these seeds, FROM..TO without TO.
+    #[arg(long, default_value = "0..200", value_name = "FROM..TO")]
+    seeds: String,
+    /// Compares the routers on these worlds instead.
+    #[arg(long, value_name = "FROM..TO", conflicts_with_all = ["seeds", "large"])]
+    worlds: Option<String>,
+    /// Simulates up to 200 Workers; costly checks only now and then.
+    #[arg(long)]
+    large: bool,
+    /// Seeds that run at once.
+    #[arg(long, default_value_t = 1)]
+    jobs: usize,
+    /// Stop after this many failures.
+    #[arg(long, default_value_t = 5)]
+    failures: usize,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     // A panic is a result here, and reported with its script.
     compare::keep_panics_quiet();
-    match Options::parse().command {
-        Mode::Oracle { worlds, jobs, failures } => {
-            let range = range(&worlds)?;
-            let total = Mutex::new(Figures::default());
-            let failed = sweep(range.clone(), jobs, failures, |seed| match compare::run_world(seed) {
-                Ok(figures) => {
-                    *total.lock().expect("no panic while held") += figures;
-                    None
-                }
-                Err(found) => Some(compare::explain(seed, found.0, &found.1)),
-            });
-            let total = total.into_inner().expect("no panic while held");
-            println!("{} worlds, {failed} failures, {total}", range.end - range.start);
-            Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Mode::Simulate { seeds, jobs, large, failures } => {
-            let range = range(&seeds)?;
-            let size = if large { Size::Large } else { Size::Small };
-            let (failed, total) = simulate_seeds(range.clone(), jobs, size, failures);
-            println!(
-                "{} seeds, {failed} failures, {} virtual hours, {} turns, {} events, {} offers, {} accepted, digest {:016x}",
-                range.end - range.start,
-                total.hours,
-                total.turns,
-                total.events,
-                total.offers,
-                total.accepted,
-                total.digest
-            );
-            Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-    }
+    let Options { seeds, worlds, large, jobs, failures } = Options::parse();
+    let failed = match &worlds {
+        Some(worlds) => compare_worlds(range(worlds)?, jobs, failures),
+        None => simulate_seeds(range(&seeds)?, jobs, if large { Size::Large } else { Size::Small }, failures),
+    };
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn simulate_seeds(range: std::ops::Range<u64>, jobs: usize, size: Size, failures: usize) -> (usize, simulate::Figures) {
+/// Prints what the worlds of a range were made of; returns how many failed.
+fn compare_worlds(range: std::ops::Range<u64>, jobs: usize, failures: usize) -> usize {
+    let total = Mutex::new(Figures::default());
+    let failed = sweep(range.clone(), jobs, failures, |seed| match compare::run_world(seed) {
+        Ok(figures) => {
+            *total.lock().expect("no panic while held") += figures;
+            None
+        }
+        Err(found) => Some(compare::explain(seed, found.0, &found.1)),
+    });
+    let total = total.into_inner().expect("no panic while held");
+    println!("{} worlds, {failed} failures, {total}", range.end - range.start);
+    failed
+}
+
+/// Prints what happened in the seeds of a range; returns how many failed.
+fn simulate_seeds(range: std::ops::Range<u64>, jobs: usize, size: Size, failures: usize) -> usize {
     let total = Mutex::new(simulate::Figures::default());
-    let failed = sweep(range, jobs, failures, |seed| match simulate::simulate(seed, size, Tamper::None) {
+    let failed = sweep(range.clone(), jobs, failures, |seed| match simulate::simulate(seed, size, Tamper::None) {
         Ok(figures) => {
             *total.lock().expect("no panic while held") += figures;
             None
         }
         Err(failure) => Some(failure.explain(seed)),
     });
-    (failed, total.into_inner().expect("no panic while held"))
+    let total = total.into_inner().expect("no panic while held");
+    println!(
+        "{} seeds, {failed} failures, {} virtual hours, {} turns, {} events, {} offers, {} accepted, digest {:016x}",
+        range.end - range.start,
+        total.hours,
+        total.turns,
+        total.events,
+        total.offers,
+        total.accepted,
+        total.digest
+    );
+    failed
 }
 
 fn range(text: &str) -> anyhow::Result<std::ops::Range<u64>> {

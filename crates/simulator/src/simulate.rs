@@ -211,7 +211,7 @@ impl Failure {
     pub fn explain(self, seed: u64) -> String {
         let large = if self.size == Size::Large { " --large" } else { "" };
         let mut text = format!(
-            "seed {seed}: {}; reproduce with: pointsman-simulator simulate --seeds {seed}..{}{large}\n",
+            "seed {seed}: {}; reproduce with: pointsman-simulator --seeds {seed}..{}{large}\n",
             self.violation.rule,
             seed + 1
         );

@@ -42,7 +42,7 @@ fn a_broken_rule_in_one_router_is_noticed_and_told_in_a_short_script() {
         assert_ne!(failure.difference.kind, DifferenceKind::Panic, "{canary:?}");
         let steps = script.steps.len();
         let told = compare::explain(seed, script, &failure);
-        assert!(told.contains(&format!("oracle --worlds {seed}..{}", seed + 1)), "{told}");
+        assert!(told.contains(&format!("pointsman-simulator --worlds {seed}..{}", seed + 1)), "{told}");
         let lines = told.lines().filter(|line| line.contains("s  ")).count();
         assert!(lines <= steps, "{told}");
         assert!(lines <= 25, "{canary:?} takes {lines} steps to tell:\n{told}");
@@ -74,7 +74,7 @@ fn a_failure_of_a_simulation_is_told_by_a_line_to_reproduce_it_and_a_short_scrip
     let (seed, failure) = found.expect("it is noticed");
     let steps = failure.script.steps.len();
     let told = failure.explain(seed);
-    assert!(told.contains(&format!("simulate --seeds {seed}..{}", seed + 1)), "{told}");
+    assert!(told.contains(&format!("pointsman-simulator --seeds {seed}..{}", seed + 1)), "{told}");
     let lines = told.lines().filter(|line| line.contains("s  ")).count();
     assert!(lines < steps && lines <= 12, "{told}");
 }
