@@ -549,7 +549,11 @@ impl Naive {
         }
         let reaches = |task: &&Task| {
             let by_rules = task.rules.as_ref().is_some_and(|rules| rules.queues().any(|queue| queue == number));
-            task.status.is_waiting() && (task.queue == Some(number) || by_rules)
+            // A transfer that fails brings its Task back to where it was.
+            let comes_back = self
+                .open_transfer(task.number)
+                .is_some_and(|transfer| self.transfers[&transfer].queue_before == Some(number));
+            (task.status.is_waiting() && (task.queue == Some(number) || by_rules)) || comes_back
         };
         let tasks = self.tasks.values().filter(reaches).count() as u32;
         if 0 < tasks {
