@@ -70,6 +70,14 @@ impl Serving {
     }
 }
 
+/// A test that fails leaves no server behind. After [`Serving::stop`] there is nothing left to end.
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn both_signals_end_it_with_zero_and_a_snapshot() {
     let directory = tempfile::tempdir().unwrap();

@@ -90,6 +90,14 @@ impl Serving {
     }
 }
 
+/// A test that fails leaves no server behind. After [`Serving::stop`] there is nothing left to end.
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A workspace with a Worker and waiting Tasks. Returns its sid.
 pub(crate) fn lively(serving: &Serving, tasks: u32) -> String {
     let workspace = serving.make("/v1/Workspaces", "FriendlyName=Lively&Template=FIFO");
