@@ -23,7 +23,7 @@ run: build
 	@data=$${POINTSMAN_DATA_DIR:-./pointsman-data}
 	account=$$data/account
 	if [[ -z $${POINTSMAN_ACCOUNT_SID:-} && ! -e $$data/journal.sqlite && ! -e $$account ]]; then
-	  mkdir -p "$$data"
+	  mkdir -p -m 700 "$$data"
 	  random() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
 	  (umask 077; printf 'export POINTSMAN_ACCOUNT_SID=AC%s POINTSMAN_AUTH_TOKEN=%s\n' "$$(random)" "$$(random)" >"$$account")
 	fi
