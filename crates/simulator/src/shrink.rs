@@ -38,3 +38,35 @@ pub(crate) fn shrink<F>(
     }
     (script, failure)
 }
+
+#[cfg(test)]
+mod tests {
+    use pointsman_engine::{Limits, Ordering, Tasking, Timestamp};
+
+    use super::*;
+    use crate::naive::Canary;
+    use crate::script::Step;
+
+    #[test]
+    fn only_the_steps_that_a_failure_needs_are_left() {
+        let step = |at| Step { at: Timestamp(at), command: None, created: None, offers: Vec::new() };
+        let script = Script {
+            start: Timestamp(0),
+            tasking: Tasking::Multi,
+            prioritize: Ordering::Fifo,
+            limits: Limits::default(),
+            canary: Canary::None,
+            steps: (0..100).map(step).collect(),
+        };
+        // Fails at step 71, if step 13 and step 40 went before.
+        let again = |script: &Script| {
+            let position = |at| script.steps.iter().position(|step| step.at == Timestamp(at));
+            position(13)?;
+            position(40)?;
+            position(71)
+        };
+        let (script, failed) = shrink(script, again, |step| *step);
+        let left: Vec<i64> = script.steps.iter().map(|step| step.at.0).collect();
+        assert_eq!((left, failed), (vec![13, 40, 71], 2));
+    }
+}
