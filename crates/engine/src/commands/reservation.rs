@@ -184,8 +184,13 @@ pub(super) fn complete_held(turn: &mut Turn<'_>, id: Id<Reservation>) {
 
 pub(super) fn answer_callback(turn: &mut Turn<'_>, id: Id<Reservation>) -> Reply {
     let task = turn.state().the_reservation(id).task;
-    if turn.state().the_task(task).hold_off.failures > 0 {
+    let hold_off = turn.state().the_task(task).hold_off;
+    if hold_off.failures > 0 {
         turn.emit(Event::TaskHoldOffChanged { id: task, failures: 0, until: None });
+    }
+    if hold_off.until.is_some() {
+        // A late answer ends the pause, and its `skip_if` waited for that.
+        turn.entered.push(task);
     }
     Reply::Reservation(id)
 }

@@ -98,6 +98,11 @@ fn check(state: &State, request: &InitiateTransfer) -> Result<TransferTarget, Tr
 
 /// The Task is pending in a queue, without a step. It is placed first: where it was may be gone.
 fn wait_in_queue(turn: &mut Turn<'_>, id: Id<Task>, queue: Id<TaskQueue>) {
+    let hold_off = turn.state().the_task(id).hold_off;
+    if hold_off.until.is_some_and(|until| until <= turn.state().now()) {
+        // Its pause ran out while somebody had it, when no timer fires.
+        turn.emit(Event::TaskHoldOffChanged { id, failures: hold_off.failures, until: None });
+    }
     place_in_queue(turn, id, Some(queue), Some(Place::Queue));
     let task = turn.state().the_task(id);
     if task.status != TaskStatus::Pending {
