@@ -219,6 +219,9 @@ impl World {
         let pending = |status: ReservationStatus| -> Vec<Number> {
             naive.reservations.values().filter(|row| row.status == status).map(|row| row.number).collect()
         };
+        if self.features.callbacks && self.random.chance(12) {
+            return self.call_back(naive, &pending(ReservationStatus::Pending));
+        }
         match self.random.below(100) {
             0..=15 => {
                 let live = naive.tasks.values().filter(|task| !task.status.is_terminal()).count();
@@ -251,14 +254,7 @@ impl World {
             68..=74 if self.features.attribute_updates => self.update_task(naive),
             75..=83 if self.features.transfers => self.transfer(naive),
             84..=87 if self.features.setups => self.setup(naive),
-            88..=90 if self.features.callbacks => {
-                let reservation = self.reservation(&pending(ReservationStatus::Pending))?;
-                Some(if self.random.chance(70) {
-                    Command::FailCallback { reservation }
-                } else {
-                    Command::AnswerCallback { reservation }
-                })
-            }
+            88..=90 if self.features.callbacks => self.call_back(naive, &pending(ReservationStatus::Pending)),
             91..=92 if self.features.re_evaluation || self.features.configuration_updates => {
                 self.update_workflow(naive)
             }
@@ -403,6 +399,27 @@ impl World {
             attributes: self.random.chance(15).then(|| self.task_attributes(naive)),
             priority: self.random.chance(15).then(|| self.priority()),
         }))
+    }
+
+    /// The application answers or fails; answers come late, too.
+    fn call_back(&mut self, naive: &Naive, pending: &[Number]) -> Option<Command> {
+        let held: Vec<Number> = naive
+            .reservations
+            .values()
+            .filter(|row| naive.tasks[&row.task].held_until.is_some())
+            .map(|row| row.number)
+            .collect();
+        if !held.is_empty() && self.random.chance(30) {
+            return Some(Command::AnswerCallback { reservation: self.reservation(&held)? });
+        }
+        let late: Vec<Number> = naive.reservations.keys().copied().collect();
+        let among = if self.random.chance(15) { &late } else { pending };
+        let reservation = self.reservation(among)?;
+        Some(if self.random.chance(75) {
+            Command::FailCallback { reservation }
+        } else {
+            Command::AnswerCallback { reservation }
+        })
     }
 
     fn setup(&mut self, naive: &Naive) -> Option<Command> {

@@ -187,7 +187,12 @@ impl Naive {
             }
             Command::AnswerCallback { reservation } => {
                 let task = self.reservation(reservation.number()).task;
-                self.task_mut(task).failures = 0;
+                let row = self.task_mut(task);
+                row.failures = 0;
+                if row.held_until.take().is_some() {
+                    // The hold-off ends with the row, and its end is when the skip test is made.
+                    self.note_entry(task);
+                }
                 Ok(Reply::Reservation(*reservation))
             }
             Command::FailCallback { reservation } => {

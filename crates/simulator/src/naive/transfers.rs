@@ -106,6 +106,8 @@ impl Naive {
         let now = self.now;
         let row = self.task_mut(task);
         row.place = Some(Place::Queue);
+        // A pause that ran out while somebody had the Task is over.
+        row.held_until = row.held_until.filter(|until| now < *until);
         if row.queue != Some(queue) {
             row.queue = Some(queue);
             row.queue_entered = Some(now);
