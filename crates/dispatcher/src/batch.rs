@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pointsman_api::instruction::CallbackAnswer;
 use pointsman_api::{Answer, Call, HistoryRequest, WorkspaceRow};
 use pointsman_engine::{Account, Alert, CreateWorkspace, PublicEvent, Reservation, Sid, Timestamp, Workspace};
-use pointsman_record::delivery::Delivery;
+use pointsman_record::delivery::{About, Delivery, VoiceStep};
 
 /// Whom a reply is for; the caller makes them up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +22,8 @@ pub enum Input {
     ListWorkspaces { ticket: Ticket, account: Sid<Account>, call: Box<Call> },
     /// An assignment callback came to an end.
     Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
+    /// The voice API answered a request, or did not.
+    VoiceAnswered { workspace: Sid<Workspace>, step: VoiceStep, about: About, outcome: VoiceOutcome },
     /// Let due timers fire.
     Tick,
     /// Answers when everything before it is committed.
@@ -65,6 +67,19 @@ pub enum AssignmentOutcome {
     Answered(CallbackAnswer),
     /// Neither the address nor its fallback answered.
     Failed,
+}
+
+/// What the voice API made of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VoiceOutcome {
+    Answered {
+        status: u16,
+        body: Vec<u8>,
+    },
+    /// It could not be reached, or did not answer in time.
+    Failed {
+        reason: String,
+    },
 }
 
 /// A change of the stored deliveries, made together with the records.

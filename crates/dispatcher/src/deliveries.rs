@@ -14,10 +14,10 @@ use std::sync::Arc;
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
 use pointsman_engine::{DurationMs, Reservation, Sid, Timestamp, Workspace};
-use pointsman_record::delivery::{Delivery, DeliveryFailure, DeliveryKind};
+use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 use pointsman_token::{CallbackUrl, signature};
 
-use crate::batch::{AssignmentOutcome, OutboxChange};
+use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome};
 use crate::limits::{
     ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_WORKSPACE_MAX, BACK_OFF_MS_FIRST,
     BACK_OFF_MS_MAX,
@@ -32,11 +32,13 @@ pub struct DeliverySettings {
     pub user_agent: String,
     /// How long after its event a callback that fails is tried again; `None` tries as documented and gives up.
     pub guaranteed: Option<DurationMs>,
+    /// Value of `Authorization` in requests to the voice API.
+    pub voice_authorization: Option<String>,
 }
 
 impl Default for DeliverySettings {
     fn default() -> Self {
-        Self { user_agent: "TwilioProxy/1.1".to_string(), guaranteed: None }
+        Self { user_agent: "TwilioProxy/1.1".to_string(), guaranteed: None, voice_authorization: None }
     }
 }
 
@@ -44,7 +46,13 @@ impl Default for DeliverySettings {
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub id: AttemptId,
+    /// Of its delivery, for the metrics.
+    pub kind: &'static str,
+    /// GET without a body, or POST of a form.
+    pub method: ReportMethod,
     pub url: CallbackUrl,
+    /// The operator chose the address: network rules are for those that applications choose.
+    pub is_trusted: bool,
     pub headers: Vec<(&'static str, String)>,
     pub body: String,
     pub connect_timeout_ms: u32,
@@ -85,6 +93,8 @@ pub enum Effect {
     Outbox(OutboxChange),
     /// Hand this to the Workspace's shard.
     Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
+    /// Likewise.
+    VoiceAnswered { workspace: Sid<Workspace>, step: VoiceStep, about: About, outcome: VoiceOutcome },
     /// Tell the operator: number in the error dictionary, and what happened.
     Warn { code: u32, delivery: Arc<Delivery>, reason: String },
 }
@@ -239,42 +249,13 @@ impl Deliveries {
     }
 
     fn start(&mut self, line: LineId) -> Result<Attempt, String> {
-        let user_agent = self.settings.user_agent.clone();
+        self.attempts_made += 1;
+        let id = AttemptId(self.attempts_made);
+        let settings = self.settings.clone();
         let waiting = self.first_of(line);
         waiting.attempts += 1;
-        let url = CallbackUrl::parse(waiting.url()).map_err(|error| error.to_string())?;
-        let overrides = url.overrides();
-        let Delivery { workspace, account, ref event, .. } = *waiting.delivery;
-        let total = u32::from(overrides.total_timeout_ms);
-        let (total_timeout_ms, answer_bytes_max, parameters) = match waiting.delivery.kind {
-            DeliveryKind::Event => (total, 0, event_callback_form(event, account, workspace)),
-            DeliveryKind::Assignment { .. } => {
-                let parameters = assignment_callback_form(event, account, workspace);
-                (total.min(ASSIGNMENT_TIMEOUT_MS), ANSWER_BYTES_MAX, parameters)
-            }
-        };
-        let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let mut headers = vec![
-            ("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_string()),
-            ("Accept", "*/*".to_string()),
-            ("User-Agent", user_agent),
-            (signature::HEADER, signature::sign(&waiting.auth_token, &url.signed_url(), &parameters)),
-            ("I-Twilio-Idempotency-Token", waiting.idempotency_token()),
-        ];
-        headers.extend(url.basic_auth().map(|credentials| ("Authorization", credentials.authorization())));
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&parameters).finish();
-        let left_ms = total_timeout_ms.saturating_sub(waiting.elapsed_ms).max(1);
-        self.attempts_made += 1;
-        let attempt = Attempt {
-            id: AttemptId(self.attempts_made),
-            headers,
-            body,
-            connect_timeout_ms: u32::from(overrides.connect_timeout_ms),
-            read_timeout_ms: u32::from(overrides.read_timeout_ms),
-            total_timeout_ms: left_ms,
-            answer_bytes_max,
-            url: url.clone(),
-        };
+        let attempt = waiting.attempt(id, &settings)?;
+        let (url, total_timeout_ms) = (attempt.url.clone(), attempt.total_timeout_ms + waiting.elapsed_ms);
         self.running.insert(attempt.id, Running { line, url, total_timeout_ms });
         self.workspaces.get_mut(&line.0).expect("the line is one of its").running += 1;
         Ok(attempt)
@@ -318,10 +299,10 @@ impl Deliveries {
             self.again(line);
             return Vec::new();
         }
-        let conclusion = conclusion(&waiting.delivery.kind, result);
+        let conclusion = conclusion(&waiting.delivery.content, result);
         if waiting.stage == Stage::First
             && matches!(conclusion, Conclusion::Failed { .. } | Conclusion::NotJson { .. })
-            && matches!(waiting.delivery.kind, DeliveryKind::Assignment { fallback_url: Some(_) })
+            && matches!(waiting.delivery.content, Content::Assignment { fallback_url: Some(_), .. })
         {
             let effects = conclusion.warning(&waiting.delivery);
             waiting.stage = Stage::Fallback;
@@ -355,26 +336,42 @@ impl Deliveries {
         }
         self.outstanding -= 1;
         let mut effects = conclusion.warning(&delivery);
-        effects.push(match (&delivery.kind, conclusion) {
-            (DeliveryKind::Event, Conclusion::Answered(_) | Conclusion::NotJson { .. }) => {
-                Effect::Outbox(OutboxChange::Done { sid: delivery.sid() })
-            }
-            (DeliveryKind::Event, Conclusion::Failed { reason, .. }) => {
+        effects.push(match (&delivery.content, conclusion) {
+            (Content::Event(_), Conclusion::Failed { reason, .. }) => {
                 let failure = Some(DeliveryFailure { attempts, reason: reason.as_str().into() });
                 let delivery = Arc::new(Delivery { failure, ..(*delivery).clone() });
                 Effect::Outbox(OutboxChange::Dead { delivery, at: now })
             }
-            // The shard takes the assignment off the outbox together with what the answer does.
-            (DeliveryKind::Assignment { .. }, _) => Effect::Assigned {
+            (Content::Event(_) | Content::Report { .. }, _) => {
+                Effect::Outbox(OutboxChange::Done { sid: delivery.sid() })
+            }
+            // The shard takes these off the outbox together with what the answer does.
+            (Content::Assignment { .. }, _) => Effect::Assigned {
                 workspace: delivery.workspace,
-                reservation: delivery.reservation().expect("an assignment callback asks about a reservation"),
+                reservation: Sid::from_bytes(delivery.sid()),
                 outcome: match conclusion {
                     Conclusion::Answered(answer) => AssignmentOutcome::Answered(answer.clone()),
                     // It did answer, though not in a form that counts: the offer stays. Not so after a fallback.
                     Conclusion::NotJson { .. } if stage == Stage::First => {
                         AssignmentOutcome::Answered(CallbackAnswer::NoInstruction)
                     }
-                    Conclusion::NotJson { .. } | Conclusion::Failed { .. } => AssignmentOutcome::Failed,
+                    Conclusion::NotJson { .. } | Conclusion::Failed { .. } | Conclusion::Voice { .. } => {
+                        AssignmentOutcome::Failed
+                    }
+                },
+            },
+            (Content::Voice { step, about, .. }, _) => Effect::VoiceAnswered {
+                workspace: delivery.workspace,
+                step: *step,
+                about: *about,
+                outcome: match conclusion {
+                    Conclusion::Voice { status, body } => {
+                        VoiceOutcome::Answered { status: *status, body: body.clone() }
+                    }
+                    Conclusion::Failed { reason, .. } => VoiceOutcome::Failed { reason: reason.clone() },
+                    Conclusion::Answered(_) | Conclusion::NotJson { .. } => {
+                        unreachable!("what the voice API answers is left to the bridge")
+                    }
                 },
             },
         });
@@ -386,8 +383,9 @@ impl Deliveries {
     fn pause(&mut self, line: LineId, conclusion: &Conclusion, now: Timestamp) -> Option<Timestamp> {
         let guaranteed = self.settings.guaranteed?;
         let waiting = self.first_of(line);
-        let hopeless = !matches!(conclusion, Conclusion::Failed { .. }) || waiting.delivery.kind != DeliveryKind::Event;
-        if hopeless || waiting.delivery.event.at.plus(guaranteed) <= now {
+        let hopeless =
+            !matches!(conclusion, Conclusion::Failed { .. }) || !matches!(waiting.delivery.content, Content::Event(_));
+        if hopeless || waiting.delivery.at().plus(guaranteed) <= now {
             return None;
         }
         let bound =
@@ -436,9 +434,64 @@ fn jitter(sid: [u8; 16], pauses: u32) -> u64 {
 }
 
 impl Waiting {
+    /// The request to be made now.
+    fn attempt(&self, id: AttemptId, settings: &DeliverySettings) -> Result<Attempt, String> {
+        let url = CallbackUrl::parse(self.url()).map_err(|error| error.to_string())?;
+        let overrides = url.overrides();
+        let Delivery { workspace, account, ref content, .. } = *self.delivery;
+        let total = u32::from(overrides.total_timeout_ms);
+        let texts = |form: &Form| form.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let named = |form: Vec<(&'static str, String)>| {
+            form.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+        };
+        let (total_timeout_ms, answer_bytes_max, form): (u32, usize, Vec<(String, String)>) = match content {
+            Content::Event(event) => (total, 0, named(event_callback_form(event, account, workspace))),
+            Content::Assignment { event, .. } => {
+                let form = named(assignment_callback_form(event, account, workspace));
+                (total.min(ASSIGNMENT_TIMEOUT_MS), ANSWER_BYTES_MAX, form)
+            }
+            Content::Voice { form, .. } => (total, ANSWER_BYTES_MAX, texts(form)),
+            Content::Report { form, .. } => (total, 0, texts(form)),
+        };
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let is_trusted = matches!(content, Content::Voice { .. });
+        let method = match content {
+            Content::Report { method, .. } => *method,
+            Content::Event(_) | Content::Assignment { .. } | Content::Voice { .. } => ReportMethod::Post,
+        };
+        let mut headers = vec![("Accept", "*/*".to_string()), ("User-Agent", settings.user_agent.clone())];
+        if method == ReportMethod::Post {
+            headers.push(("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_string()));
+        }
+        headers.push(("I-Twilio-Idempotency-Token", self.idempotency_token()));
+        if is_trusted {
+            headers.extend(settings.voice_authorization.clone().map(|value| ("Authorization", value)));
+        } else {
+            headers.push((signature::HEADER, signature::sign(&self.auth_token, &url.signed_url(), &form)));
+            headers.extend(url.basic_auth().map(|credentials| ("Authorization", credentials.authorization())));
+        }
+        let body = match method {
+            ReportMethod::Get => String::new(),
+            ReportMethod::Post => form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish(),
+        };
+        Ok(Attempt {
+            id,
+            kind: self.delivery.kind(),
+            method,
+            is_trusted,
+            headers,
+            body,
+            connect_timeout_ms: u32::from(overrides.connect_timeout_ms),
+            read_timeout_ms: u32::from(overrides.read_timeout_ms),
+            total_timeout_ms: total_timeout_ms.saturating_sub(self.elapsed_ms).max(1),
+            answer_bytes_max,
+            url: url.clone(),
+        })
+    }
+
     fn url(&self) -> &str {
-        match (self.stage, &self.delivery.kind) {
-            (Stage::Fallback, DeliveryKind::Assignment { fallback_url: Some(url) }) => url,
+        match (self.stage, &self.delivery.content) {
+            (Stage::Fallback, Content::Assignment { fallback_url: Some(url), .. }) => url,
             _ => &self.delivery.url,
         }
     }
@@ -459,6 +512,11 @@ impl Waiting {
 enum Conclusion {
     /// What an event callback answers does not matter: no instruction.
     Answered(CallbackAnswer),
+    /// What the voice API answered, whatever it is.
+    Voice {
+        status: u16,
+        body: Vec<u8>,
+    },
     /// An answer with a body that is not declared as JSON.
     NotJson {
         content_type: Option<String>,
@@ -469,11 +527,16 @@ enum Conclusion {
     },
 }
 
-fn conclusion(kind: &DeliveryKind, result: AttemptResult) -> Conclusion {
+fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
     match result {
-        AttemptResult::Answered { status: 200..=299, content_type, body } => match kind {
-            DeliveryKind::Event => Conclusion::Answered(CallbackAnswer::NoInstruction),
-            DeliveryKind::Assignment { .. } => match parse_callback_answer(content_type.as_deref(), &body) {
+        AttemptResult::Answered { status, body, .. } if matches!(content, Content::Voice { .. }) => {
+            Conclusion::Voice { status, body }
+        }
+        AttemptResult::Answered { status: 200..=299, content_type, body } => match content {
+            Content::Event(_) | Content::Report { .. } | Content::Voice { .. } => {
+                Conclusion::Answered(CallbackAnswer::NoInstruction)
+            }
+            Content::Assignment { .. } => match parse_callback_answer(content_type.as_deref(), &body) {
                 CallbackAnswer::NotJson => Conclusion::NotJson { content_type },
                 answer => Conclusion::Answered(answer),
             },
@@ -492,7 +555,7 @@ fn conclusion(kind: &DeliveryKind, result: AttemptResult) -> Conclusion {
 impl Conclusion {
     fn warning(&self, delivery: &Arc<Delivery>) -> Vec<Effect> {
         let (code, reason) = match self {
-            Self::Answered(_) => return Vec::new(),
+            Self::Answered(_) | Self::Voice { .. } => return Vec::new(),
             Self::NotJson { content_type } => {
                 let given = content_type.as_deref().unwrap_or("no Content-Type");
                 (40_000, format!("answered with {given} instead of application/json"))

@@ -17,6 +17,6 @@ mod shard;
 pub use crate::auth::{Caller, authenticate};
 pub use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
 pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect};
-pub use pointsman_record::delivery::{Delivery, DeliveryFailure, DeliveryKind};
+pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 
 pub use crate::shard::{RestoreError, Shard, restore_state};

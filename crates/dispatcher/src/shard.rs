@@ -10,7 +10,7 @@ use pointsman_engine::{
     Sid, Snapshot, State, Timestamp, Turn, TurnRecord, Workspace,
 };
 use pointsman_record as record;
-use pointsman_record::delivery::{Delivery, DeliveryKind};
+use pointsman_record::delivery::{Content, Delivery};
 
 use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
 
@@ -86,6 +86,8 @@ impl Shard {
             Input::Assigned { workspace, reservation, outcome } => {
                 self.assigned(now, workspace, reservation, &outcome, batch);
             }
+            // No instruction asks the voice API yet.
+            Input::VoiceAnswered { about, .. } => batch.outbox.push(OutboxChange::Done { sid: about.sid }),
             Input::Tick => self.tick(now, batch),
             Input::Barrier { ticket } => {
                 batch.replies.push((ticket, Reply::Barrier { next_deadline: self.next_deadline() }));
@@ -376,15 +378,14 @@ fn finish_setup(turn: &mut Turn<'_>, reservation: Id<Reservation>) {
 fn deliveries(state: &State, published: &[PublicEvent]) -> Vec<Arc<Delivery>> {
     let Workspace { sid, account, ref settings, .. } = *state.workspace();
     let filter = settings.events_filter.as_deref();
-    let delivery = |kind, url: &Arc<str>, event: &PublicEvent| {
-        let event = Arc::new(event.clone());
-        Arc::new(Delivery { workspace: sid, account, kind, url: url.clone(), event, failure: None })
+    let delivery = |content, url: &Arc<str>| {
+        Arc::new(Delivery { workspace: sid, account, url: url.clone(), content, failure: None })
     };
     let mut deliveries = Vec::new();
     for event in published {
         let told = event_fields::passes_filter(filter, event.kind);
         if let Some(url) = settings.event_callback_url.as_ref().filter(|_| told) {
-            deliveries.push(delivery(DeliveryKind::Event, url, event));
+            deliveries.push(delivery(Content::Event(Arc::new(event.clone())), url));
         }
         let workflow = event.workflow.as_ref().filter(|_| event.kind == EventKind::ReservationCreated);
         let workflow = workflow.and_then(|workflow| state.find_workflow(workflow.sid));
@@ -392,7 +393,7 @@ fn deliveries(state: &State, published: &[PublicEvent]) -> Vec<Arc<Delivery>> {
             && let Some(url) = &definition.assignment_callback_url
         {
             let fallback_url = definition.fallback_assignment_callback_url.clone();
-            deliveries.push(delivery(DeliveryKind::Assignment { fallback_url }, url, event));
+            deliveries.push(delivery(Content::Assignment { event: Arc::new(event.clone()), fallback_url }, url));
         }
     }
     deliveries

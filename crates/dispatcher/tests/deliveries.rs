@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pointsman_api::event_fields::event_callback_form;
 use pointsman_api::instruction::{CallbackAnswer, Instruction};
 use pointsman_dispatcher::{
-    AssignmentOutcome, Attempt, AttemptResult, Deliveries, Delivery, DeliveryKind, DeliverySettings, Effect,
-    OutboxChange, limits,
+    AssignmentOutcome, Attempt, AttemptResult, Content, Deliveries, Delivery, DeliverySettings, Effect, OutboxChange,
+    limits,
 };
 use pointsman_engine::{
     Command, CreateTask, CreateWorkspace, DurationMs, Engine, EventKind, Limits, Ordering, PublicEvent, Sid, Tasking,
@@ -53,21 +53,21 @@ fn event_of(workspace: u8, number: u8, task: u8, url: &str) -> Arc<Delivery> {
     let mut event = event_of_kind(EventKind::TaskCreated);
     event.sid = Sid::from_bytes([number; 16]);
     event.task.as_mut().unwrap().sid = Sid::from_bytes([task; 16]);
-    delivery_of(workspace, DeliveryKind::Event, event, url)
+    delivery_of(workspace, Content::Event(Arc::new(event)), url)
 }
 
 fn assignment(fallback: Option<&str>) -> Arc<Delivery> {
-    let kind = DeliveryKind::Assignment { fallback_url: fallback.map(Into::into) };
-    delivery_of(1, kind, event_of_kind(EventKind::ReservationCreated), "http://127.0.0.1:9/assign")
+    let event = Arc::new(event_of_kind(EventKind::ReservationCreated));
+    let content = Content::Assignment { event, fallback_url: fallback.map(Into::into) };
+    delivery_of(1, content, "http://127.0.0.1:9/assign")
 }
 
-fn delivery_of(workspace: u8, kind: DeliveryKind, event: PublicEvent, url: &str) -> Arc<Delivery> {
+fn delivery_of(workspace: u8, content: Content, url: &str) -> Arc<Delivery> {
     Arc::new(Delivery {
         workspace: Sid::from_bytes([workspace; 16]),
         account: Sid::from_bytes([9; 16]),
-        kind,
         url: url.into(),
-        event: Arc::new(event),
+        content,
         failure: None,
     })
 }
@@ -103,7 +103,7 @@ fn refused() -> AttemptResult {
 fn outcome(effects: &[Effect]) -> &AssignmentOutcome {
     let assigned = effects.iter().find_map(|effect| match effect {
         Effect::Assigned { outcome, .. } => Some(outcome),
-        Effect::Outbox(_) | Effect::Warn { .. } => None,
+        Effect::Outbox(_) | Effect::VoiceAnswered { .. } | Effect::Warn { .. } => None,
     });
     assigned.unwrap_or_else(|| panic!("no outcome in {effects:?}"))
 }
@@ -111,7 +111,7 @@ fn outcome(effects: &[Effect]) -> &AssignmentOutcome {
 fn codes(effects: &[Effect]) -> Vec<u32> {
     let code = |effect: &Effect| match effect {
         Effect::Warn { code, .. } => Some(*code),
-        Effect::Outbox(_) | Effect::Assigned { .. } => None,
+        Effect::Outbox(_) | Effect::Assigned { .. } | Effect::VoiceAnswered { .. } => None,
     };
     effects.iter().filter_map(code).collect()
 }
@@ -136,7 +136,7 @@ fn a_request_is_signed_and_keeps_its_idempotency_token_over_a_retry() {
         attempt.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     };
     let told = event(1, 1);
-    let form = event_callback_form(&told.event, told.account, told.workspace);
+    let form = event_callback_form(told.event().unwrap(), told.account, told.workspace);
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let signature = pointsman_token::signature::sign("token", "http://127.0.0.1:9/events", &form);
     assert_eq!(header(&first, "X-Twilio-Signature"), Some(signature));

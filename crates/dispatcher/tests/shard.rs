@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, Instruction};
 use pointsman_api::{Answer, CallScope, HttpRequest, create_workspace_command, parse};
-use pointsman_dispatcher::{
-    AssignmentOutcome, Batch, Delivery, DeliveryKind, Input, OutboxChange, Reply, Shard, Ticket,
-};
+use pointsman_dispatcher::{AssignmentOutcome, Batch, Content, Delivery, Input, OutboxChange, Reply, Shard, Ticket};
 use pointsman_engine::{Account, Limits, Sid, Timestamp};
 
 const MINE: Sid<Account> = Sid::from_bytes([1; 16]);
@@ -161,10 +159,11 @@ fn events_go_to_the_callback_that_asked_for_them_and_into_the_outbox() {
 }
 
 fn parameters(delivery: &Delivery) -> Vec<(&'static str, String)> {
-    let Delivery { workspace, account, ref event, .. } = *delivery;
-    match delivery.kind {
-        DeliveryKind::Event => event_callback_form(event, account, workspace),
-        DeliveryKind::Assignment { .. } => assignment_callback_form(event, account, workspace),
+    let Delivery { workspace, account, ref content, .. } = *delivery;
+    match content {
+        Content::Event(event) => event_callback_form(event, account, workspace),
+        Content::Assignment { event, .. } => assignment_callback_form(event, account, workspace),
+        Content::Voice { .. } | Content::Report { .. } => panic!("no callback: {delivery:?}"),
     }
 }
 
@@ -184,8 +183,8 @@ fn an_assignment_callback_asks_with_exactly_twelve_parameters_and_its_answer_is_
     let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
     assert_eq!(parameters(&delivery).len(), 12);
     assert_eq!(value(&delivery, "TaskPriority"), "3");
-    let DeliveryKind::Assignment { fallback_url } = &delivery.kind else { panic!("{delivery:?}") };
-    let reservation = delivery.reservation().unwrap();
+    let Content::Assignment { fallback_url, event } = &delivery.content else { panic!("{delivery:?}") };
+    let reservation = event.reservation.as_ref().unwrap().sid;
     assert_eq!(fallback_url.as_deref(), Some("http://127.0.0.1:9/b"));
 
     let outcome = AssignmentOutcome::Answered(CallbackAnswer::Instruction(Instruction::Accept));
@@ -206,7 +205,7 @@ fn a_failed_assignment_callback_takes_the_offer_back_and_holds_the_task_off() {
     bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), url);
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "");
     let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
-    let reservation = delivery.reservation().unwrap();
+    let reservation = Sid::from_bytes(delivery.sid());
     let outcome = AssignmentOutcome::Failed;
     bench.handle(Input::Assigned { workspace: delivery.workspace, reservation, outcome });
     assert!(bench.batch.deliveries.is_empty(), "no new offer for a second");

@@ -1,31 +1,69 @@
-//! A callback that is to be delivered: everything that is needed to send it, also after a restart.
+//! What is to be sent to somebody else: everything that is needed to send it, also after a restart.
 
 use std::sync::Arc;
 
-use pointsman_engine::{Account, PublicEvent, Reservation, Sid, Workspace};
+use pointsman_engine::{Account, PublicEvent, Reservation, Sid, Timestamp, Workspace};
 
 use crate::error::DecodeError;
 use crate::{frame, public_event};
 
-/// One callback. What it tells is its event; how that is put into a form is decided when it is sent.
+/// One HTTP request that Pointsman owes somebody.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
     pub workspace: Sid<Workspace>,
     pub account: Sid<Account>,
-    pub kind: DeliveryKind,
     pub url: Arc<str>,
-    /// For an assignment callback the `reservation.created` that caused it.
-    pub event: Arc<PublicEvent>,
+    pub content: Content,
     /// How it failed for good; `None` while there is hope.
     pub failure: Option<DeliveryFailure>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryKind {
+/// What a delivery says. How an event is put into a form is decided when it is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
     /// Tells an event.
-    Event,
-    /// Asks what to do with an offer.
-    Assignment { fallback_url: Option<Arc<str>> },
+    Event(Arc<PublicEvent>),
+    /// Asks what to do with the offer of a `reservation.created`.
+    Assignment { event: Arc<PublicEvent>, fallback_url: Option<Arc<str>> },
+    /// Asks the voice API for a step of an instruction.
+    Voice { step: VoiceStep, form: Form, about: About },
+    /// Tells the application of a call that an instruction made.
+    Report { method: ReportMethod, form: Form, about: About },
+}
+
+/// Parameters in the order in which they are sent.
+pub type Form = Vec<(Arc<str>, Arc<str>)>;
+
+/// What a delivery without an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Of the delivery itself; never used twice.
+    pub sid: [u8; 16],
+    pub reservation: Sid<Reservation>,
+    pub at: Timestamp,
+}
+
+/// Steps of an instruction that the voice API is asked for. Reference: events-and-callbacks, section 11.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoiceStep {
+    /// The Worker is called.
+    CallWorker,
+    /// The caller who waits is sent to where the Worker is.
+    MoveCaller,
+    /// The customer of an outbound Task is called into the conference.
+    CallCustomer,
+    /// The Task's call is sent to other TwiML.
+    Redirect,
+    /// Somebody listens in.
+    Supervise,
+    /// The Worker's leg is not needed any more.
+    HangUp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportMethod {
+    Get,
+    Post,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +71,23 @@ pub struct DeliveryFailure {
     pub attempts: u32,
     /// What happened last.
     pub reason: Arc<str>,
+}
+
+impl VoiceStep {
+    /// In the order of their numbers on the wire, from 1.
+    const ALL: [Self; 6] =
+        [Self::CallWorker, Self::MoveCaller, Self::CallCustomer, Self::Redirect, Self::Supervise, Self::HangUp];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CallWorker => "call the worker",
+            Self::MoveCaller => "move the caller",
+            Self::CallCustomer => "call the customer",
+            Self::Redirect => "redirect the call",
+            Self::Supervise => "add the supervisor",
+            Self::HangUp => "hang up the worker's leg",
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -47,11 +102,13 @@ struct DeliveryMessage {
     fallback_url: Option<String>,
     #[prost(string, tag = 5)]
     url: String,
-    /// As in a row of the history.
+    /// As in a row of the history; empty where there is a `call`.
     #[prost(bytes = "vec", tag = 6)]
     event: Vec<u8>,
     #[prost(message, optional, tag = 7)]
     failure: Option<FailureMessage>,
+    #[prost(message, optional, tag = 8)]
+    call: Option<CallMessage>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -62,71 +119,175 @@ struct FailureMessage {
     reason: String,
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct CallMessage {
+    /// 0 is a report.
+    #[prost(uint32, tag = 1)]
+    step: u32,
+    #[prost(bool, tag = 2)]
+    get: bool,
+    #[prost(bytes = "vec", tag = 3)]
+    sid: Vec<u8>,
+    #[prost(bytes = "vec", tag = 4)]
+    reservation: Vec<u8>,
+    #[prost(sint64, tag = 5)]
+    at: i64,
+    /// Names and values in turn.
+    #[prost(string, repeated, tag = 6)]
+    form: Vec<String>,
+}
+
 impl Delivery {
     /// Its identifier: that of the event, or of the reservation that an assignment callback asks about.
     pub fn sid(&self) -> [u8; 16] {
-        match (&self.kind, self.reservation()) {
-            (DeliveryKind::Assignment { .. }, Some(reservation)) => reservation.bytes(),
-            (DeliveryKind::Event | DeliveryKind::Assignment { .. }, _) => self.event.sid.bytes(),
+        match &self.content {
+            Content::Event(event) => event.sid.bytes(),
+            Content::Assignment { event, .. } => offered(event).bytes(),
+            Content::Voice { about, .. } | Content::Report { about, .. } => about.sid,
         }
     }
 
     /// The line that it stands in: events of one Task leave in order, else those of one Worker, else those of the
-    /// Workspace. An assignment callback waits for nobody (reference: events-and-callbacks, section 6).
+    /// Workspace. An assignment callback waits for nobody (reference: events-and-callbacks, section 6). Steps of one
+    /// instruction go one after the other, and so do the reports about it.
     pub fn line(&self) -> [u8; 16] {
-        match (&self.kind, &self.event.task, &self.event.worker) {
-            (DeliveryKind::Assignment { .. }, _, _) => self.sid(),
-            (DeliveryKind::Event, Some(task), _) => task.sid.bytes(),
-            (DeliveryKind::Event, None, Some(worker)) => worker.sid.bytes(),
-            (DeliveryKind::Event, None, None) => self.workspace.bytes(),
+        match &self.content {
+            Content::Assignment { .. } => self.sid(),
+            Content::Event(event) => match (&event.task, &event.worker) {
+                (Some(task), _) => task.sid.bytes(),
+                (None, Some(worker)) => worker.sid.bytes(),
+                (None, None) => self.workspace.bytes(),
+            },
+            Content::Voice { about, .. } => beside(about.reservation, 1),
+            Content::Report { about, .. } => beside(about.reservation, 2),
         }
     }
 
-    /// The reservation that the event is about.
-    pub fn reservation(&self) -> Option<Sid<Reservation>> {
-        self.event.reservation.as_ref().map(|facts| facts.sid)
+    /// When what it tells happened.
+    pub fn at(&self) -> Timestamp {
+        match &self.content {
+            Content::Event(event) | Content::Assignment { event, .. } => event.at,
+            Content::Voice { about, .. } | Content::Report { about, .. } => about.at,
+        }
     }
+
+    /// The event that it tells, or that caused it.
+    pub fn event(&self) -> Option<&Arc<PublicEvent>> {
+        match &self.content {
+            Content::Event(event) | Content::Assignment { event, .. } => Some(event),
+            Content::Voice { .. } | Content::Report { .. } => None,
+        }
+    }
+
+    /// For the log and the metrics.
+    pub const fn kind(&self) -> &'static str {
+        match self.content {
+            Content::Event(_) => "event",
+            Content::Assignment { .. } => "assignment",
+            Content::Voice { .. } => "voice",
+            Content::Report { .. } => "report",
+        }
+    }
+}
+
+fn offered(event: &PublicEvent) -> Sid<Reservation> {
+    event.reservation.as_ref().expect("an assignment callback asks about a reservation").sid
+}
+
+/// A line of the reservation beside that of its assignment callback, which has its very bytes.
+fn beside(reservation: Sid<Reservation>, lane: u8) -> [u8; 16] {
+    let mut bytes = reservation.bytes();
+    bytes[0] ^= lane;
+    bytes
 }
 
 /// Writes a delivery down, for the outbox.
 pub fn encode(delivery: &Delivery) -> Vec<u8> {
-    let Delivery { workspace, account, kind, url, event, failure } = delivery;
-    let (assignment, fallback_url) = match kind {
-        DeliveryKind::Event => (false, None),
-        DeliveryKind::Assignment { fallback_url } => (true, fallback_url.as_deref().map(str::to_string)),
-    };
-    frame::encode(&DeliveryMessage {
+    let Delivery { workspace, account, url, content, failure } = delivery;
+    let mut message = DeliveryMessage {
         workspace: workspace.bytes().to_vec(),
         account: account.bytes().to_vec(),
-        assignment,
-        fallback_url,
         url: url.to_string(),
-        event: public_event::encode(event),
         failure: failure.as_ref().map(|DeliveryFailure { attempts, reason }| FailureMessage {
             attempts: *attempts,
             reason: reason.to_string(),
         }),
-    })
+        ..DeliveryMessage::default()
+    };
+    match content {
+        Content::Event(event) => message.event = public_event::encode(event),
+        Content::Assignment { event, fallback_url } => {
+            message.event = public_event::encode(event);
+            message.assignment = true;
+            message.fallback_url = fallback_url.as_deref().map(str::to_string);
+        }
+        Content::Voice { step, form, about } => message.call = Some(call(1 + *step as u32, false, form, about)),
+        Content::Report { method, form, about } => {
+            message.call = Some(call(0, *method == ReportMethod::Get, form, about));
+        }
+    }
+    frame::encode(&message)
+}
+
+fn call(step: u32, get: bool, form: &[(Arc<str>, Arc<str>)], about: &About) -> CallMessage {
+    let About { sid, reservation, at } = *about;
+    let form = form.iter().flat_map(|(name, value)| [name.to_string(), value.to_string()]).collect();
+    CallMessage { step, get, sid: sid.to_vec(), reservation: reservation.bytes().to_vec(), at: at.0, form }
 }
 
 /// Reads what [`encode`] wrote.
 pub fn decode(bytes: &[u8]) -> Result<Delivery, DecodeError> {
-    let DeliveryMessage { workspace, account, assignment, fallback_url, url, event, failure } = frame::decode(bytes)?;
-    let sixteen = |bytes: Vec<u8>, part| <[u8; 16]>::try_from(bytes).map_err(|_| DecodeError::Missing { part });
-    let event = public_event::decode(&event)?;
-    if assignment && event.reservation.is_none() {
-        return Err(DecodeError::Missing { part: "reservation of an assignment callback" });
-    }
+    let DeliveryMessage { workspace, account, assignment, fallback_url, url, event, failure, call } =
+        frame::decode(bytes)?;
+    let content = match call {
+        Some(call) => decode_call(call)?,
+        None => decode_event(Arc::new(public_event::decode(&event)?), assignment, fallback_url)?,
+    };
     Ok(Delivery {
         workspace: Sid::from_bytes(sixteen(workspace, "workspace of a delivery")?),
         account: Sid::from_bytes(sixteen(account, "account of a delivery")?),
-        kind: if assignment {
-            DeliveryKind::Assignment { fallback_url: fallback_url.map(Arc::from) }
-        } else {
-            DeliveryKind::Event
-        },
         url: url.into(),
-        event: Arc::new(event),
+        content,
         failure: failure.map(|FailureMessage { attempts, reason }| DeliveryFailure { attempts, reason: reason.into() }),
     })
+}
+
+fn decode_event(
+    event: Arc<PublicEvent>,
+    assignment: bool,
+    fallback_url: Option<String>,
+) -> Result<Content, DecodeError> {
+    if !assignment {
+        return Ok(Content::Event(event));
+    }
+    if event.reservation.is_none() {
+        return Err(DecodeError::Missing { part: "reservation of an assignment callback" });
+    }
+    Ok(Content::Assignment { event, fallback_url: fallback_url.map(Arc::from) })
+}
+
+fn decode_call(message: CallMessage) -> Result<Content, DecodeError> {
+    let CallMessage { step, get, sid, reservation, at, form } = message;
+    let about = About {
+        sid: sixteen(sid, "identifier of a delivery")?,
+        reservation: Sid::from_bytes(sixteen(reservation, "reservation of a delivery")?),
+        at: Timestamp(at),
+    };
+    let (pairs, rest) = form.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(DecodeError::Missing { part: "value in the form of a delivery" });
+    }
+    let form = pairs.iter().map(|[name, value]| (name.as_str().into(), value.as_str().into())).collect();
+    let number = u64::from(step);
+    let Some(index) = step.checked_sub(1) else {
+        let method = if get { ReportMethod::Get } else { ReportMethod::Post };
+        return Ok(Content::Report { method, form, about });
+    };
+    let step = VoiceStep::ALL.get(index as usize);
+    let step = *step.ok_or(DecodeError::Unknown { part: "step of a delivery", number })?;
+    Ok(Content::Voice { step, form, about })
+}
+
+fn sixteen(bytes: Vec<u8>, part: &'static str) -> Result<[u8; 16], DecodeError> {
+    <[u8; 16]>::try_from(bytes).map_err(|_| DecodeError::Missing { part })
 }

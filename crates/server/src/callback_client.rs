@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pointsman_dispatcher::{Attempt, AttemptResult};
+use pointsman_dispatcher::{Attempt, AttemptResult, ReportMethod};
 use pointsman_token::Host;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, redirect};
@@ -33,6 +33,8 @@ struct ClientKey {
     connect_timeout_ms: u32,
     read_timeout_ms: u32,
     server_name_indication: bool,
+    /// Network rules do not count.
+    is_trusted: bool,
 }
 
 /// The client cannot be made.
@@ -78,7 +80,12 @@ impl CallbackClient {
             clients: Arc::default(),
         };
         // Whatever is wrong with TLS shows now rather than at the first callback.
-        let usual = ClientKey { connect_timeout_ms: 5_000, read_timeout_ms: 15_000, server_name_indication: true };
+        let usual = ClientKey {
+            connect_timeout_ms: 5_000,
+            read_timeout_ms: 15_000,
+            server_name_indication: true,
+            is_trusted: false,
+        };
         client.build(usual).map_err(CallbackClientError::Tls)?;
         Ok(client)
     }
@@ -100,7 +107,8 @@ impl CallbackClient {
             Host::Ipv4(address) => Some(IpAddr::from(address)),
             Host::Ipv6(address) => Some(IpAddr::from(address)),
         };
-        if let Some(address) = address.filter(|address| !self.rules.allows(*address)) {
+        let is_refused = |address: &IpAddr| !attempt.is_trusted && !self.rules.allows(*address);
+        if let Some(address) = address.filter(is_refused) {
             let forbidden = Forbidden { host: address.to_string(), address };
             return Ok(AttemptResult::Forbidden { reason: forbidden.to_string() });
         }
@@ -108,8 +116,13 @@ impl CallbackClient {
             connect_timeout_ms: attempt.connect_timeout_ms,
             read_timeout_ms: attempt.read_timeout_ms,
             server_name_indication: attempt.url.overrides().server_name_indication,
+            is_trusted: attempt.is_trusted,
         };
-        let mut request = self.client(key)?.post(attempt.url.request_url().clone());
+        let (client, url) = (self.client(key)?, attempt.url.request_url().clone());
+        let mut request = match attempt.method {
+            ReportMethod::Get => client.get(url),
+            ReportMethod::Post => client.post(url),
+        };
         for (name, value) in &attempt.headers {
             request = request.header(*name, value);
         }
@@ -151,8 +164,10 @@ impl CallbackClient {
             .pool_idle_timeout(limits::CALLBACK_IDLE_TIMEOUT)
             .pool_max_idle_per_host(limits::CALLBACK_IDLE_PER_HOST_MAX)
             .tls_sni(key.server_name_indication)
-            .tls_danger_accept_invalid_certs(self.allow_insecure)
-            .dns_resolver(Arc::new(RuledResolver { rules: Arc::clone(&self.rules) }));
+            .tls_danger_accept_invalid_certs(self.allow_insecure);
+        if !key.is_trusted {
+            builder = builder.dns_resolver(Arc::new(RuledResolver { rules: Arc::clone(&self.rules) }));
+        }
         for certificate in &self.certificates {
             builder = builder.add_root_certificate(certificate.clone());
         }

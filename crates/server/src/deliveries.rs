@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pointsman_dispatcher::{
-    AttemptId, AttemptResult, Batch, Deliveries, Delivery, DeliveryKind, Effect, Input, OutboxChange,
-};
+use pointsman_dispatcher::{AttemptId, AttemptResult, Batch, Deliveries, Delivery, Effect, Input, OutboxChange};
 use pointsman_engine::Timestamp;
 use pointsman_record as record;
 use pointsman_store::OutboxNumber;
@@ -201,7 +199,7 @@ impl Running {
         let (attempts, effects) = self.task.deliveries.next_attempts(self.task.clock.now());
         for attempt in attempts {
             let client = self.task.client.clone();
-            let kind = if attempt.answer_bytes_max == 0 { "event" } else { "assignment" };
+            let kind = attempt.kind;
             self.attempts.spawn(async move {
                 let started = clock::instant();
                 let result = client.send(&attempt).await;
@@ -248,11 +246,14 @@ impl Running {
                     let input = Input::Assigned { workspace, reservation, outcome };
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
+                Effect::VoiceAnswered { workspace, step, about, outcome } => {
+                    self.known.remove(&about.sid);
+                    let owner = recovery::owner(workspace.bytes(), self.task.engines.len());
+                    let input = Input::VoiceAnswered { workspace, step, about, outcome };
+                    self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
+                }
                 Effect::Warn { code, delivery, reason } => {
-                    let kind = match delivery.kind {
-                        DeliveryKind::Event => "event",
-                        DeliveryKind::Assignment { .. } => "assignment",
-                    };
+                    let kind = delivery.kind();
                     tracing::warn!(code, workspace_sid = %delivery.workspace, kind, reason, "callback failed");
                 }
             }

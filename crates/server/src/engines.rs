@@ -357,7 +357,11 @@ fn is_read(input: &Input) -> bool {
     match input {
         Input::Call { call, .. } => !call.is_write(),
         Input::ListWorkspaces { .. } => true,
-        Input::CreateWorkspace { .. } | Input::Assigned { .. } | Input::Tick | Input::Barrier { .. } => false,
+        Input::CreateWorkspace { .. }
+        | Input::Assigned { .. }
+        | Input::VoiceAnswered { .. }
+        | Input::Tick
+        | Input::Barrier { .. } => false,
     }
 }
 

@@ -441,5 +441,6 @@ fn delivery_settings(configuration: &Configuration) -> DeliverySettings {
     DeliverySettings {
         user_agent: callbacks.user_agent.clone(),
         guaranteed: callbacks.guaranteed.then_some(guaranteed),
+        voice_authorization: None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod damage;
+mod deliveries;
 mod fixtures;
 mod public_events;
 mod samples;
