@@ -1,6 +1,7 @@
 //! What may be asked of a Workspace. Objects of the request's path are named by [`Id`], since they were found
 //! before; objects that a parameter names are given by [`Sid`] and may turn out not to exist.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
@@ -8,7 +9,9 @@ use pointsman_expression::Attributes;
 
 use crate::ids::{Account, Id, Sid};
 use crate::rejection::Instruction;
-use crate::state::{Activity, Reservation, Task, TaskChannel, TaskQueue, Transfer, Worker, Workflow, Workspace};
+use crate::state::{
+    Activity, Reservation, Task, TaskChannel, TaskQueue, Transfer, VoiceCall, Worker, Workflow, Workspace,
+};
 use crate::values::{Ordering, Priority, Tasking, Timestamp, TransferMode};
 
 /// A request for one turn. `None` in an update means "leave it".
@@ -92,6 +95,11 @@ pub enum Command {
     EndSetup {
         reservation: Id<Reservation>,
         outcome: SetupOutcome,
+    },
+    /// Takes down what telephony did. Routing does not depend on it, and clients do not see it.
+    NoteCall {
+        reservation: Id<Reservation>,
+        call: Box<VoiceCall>,
     },
     /// The Worker's voice leg ended; in either mode it may move the Worker.
     EndLeg {
@@ -259,7 +267,11 @@ pub enum RequestedStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetupOutcome {
     Accepted,
-    Failed { reason_code: Option<u32> },
+    /// It came to nothing, and the reservation is an offer as before.
+    Released,
+    Failed {
+        reason_code: Option<u32>,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -60,6 +60,7 @@ pub(crate) fn run(turn: &mut Turn<'_>, command: Command) -> Result<Reply, Reject
         Command::CompleteReservation { id } => reservation::complete(turn, id),
         Command::BeginSetup { reservation, instruction } => setup::begin(turn, reservation, instruction),
         Command::EndSetup { reservation, outcome } => Ok(setup::end(turn, reservation, outcome)),
+        Command::NoteCall { reservation, call } => Ok(setup::note_call(turn, reservation, call)),
         Command::EndLeg { reservation, activity } => Ok(setup::end_leg(turn, reservation, activity)),
         Command::Supervise { reservation } => setup::supervise(turn, reservation),
         Command::AnswerCallback { reservation } => Ok(reservation::answer_callback(turn, reservation)),

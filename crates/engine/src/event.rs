@@ -3,6 +3,7 @@
 //! Events are complete facts. [`State::evolve`](crate::State::evolve) decides nothing: replay needs no clock, no
 //! random number and no routing rule. Identifiers, resulting versions and deadlines are carried, never recomputed.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use pointsman_expression::Attributes;
@@ -10,7 +11,8 @@ use pointsman_expression::Attributes;
 use crate::ids::{Account, Id, Sid};
 use crate::state::{
     Activity, Place, Reservation, RestartCause, RoutingTarget, Task, TaskChannel, TaskQueue, TaskQueueDefinition,
-    Transfer, TransferTarget, Worker, WorkerChannel, Workflow, WorkflowDefinition, Workspace, WorkspaceSettings,
+    Transfer, TransferTarget, VoiceCall, Worker, WorkerChannel, Workflow, WorkflowDefinition, Workspace,
+    WorkspaceSettings,
 };
 use crate::values::{Priority, ReservationStatus, TaskStatus, Timestamp, TransferMode, TransferStatus, Version};
 
@@ -200,6 +202,11 @@ pub enum Event {
     ReservationHoldChanged {
         id: Id<Reservation>,
         until: Option<Timestamp>,
+    },
+    /// What telephony did for it.
+    ReservationCallChanged {
+        id: Id<Reservation>,
+        call: Option<Box<VoiceCall>>,
     },
 
     TransferInitiated {

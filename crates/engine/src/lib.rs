@@ -49,7 +49,7 @@ pub use crate::public_event::{
 pub use crate::rejection::{ActivityRole, InUse, Instruction, ObjectKind, Reference, Rejection, TransferRefusal};
 pub use crate::state::{
     Activity, HoldOff, Kept, Place, Position, Reservation, RestartCause, RoutingTarget, Rules, Snapshot, State, Task,
-    TaskChannel, TaskQueue, TaskQueueDefinition, TaskQueueRow, TaskRow, Transfer, TransferTarget, Worker,
+    TaskChannel, TaskQueue, TaskQueueDefinition, TaskQueueRow, TaskRow, Transfer, TransferTarget, VoiceCall, Worker,
     WorkerChannel, WorkerScope, Workflow, WorkflowDefinition, WorkflowRow, Workspace, WorkspaceSettings,
 };
 pub use crate::turn::{Alert, Turn, TurnRecord};

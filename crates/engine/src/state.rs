@@ -24,7 +24,7 @@ use alloc::sync::Arc;
 pub(crate) use self::table::{Keep, Row, Table, fold_name};
 pub use self::{
     activity::Activity,
-    reservation::Reservation,
+    reservation::{Reservation, VoiceCall},
     snapshot::{Kept, Rules, Snapshot, TaskQueueRow, TaskRow, WorkflowRow},
     task::{HoldOff, Place, Position, RestartCause, RoutingTarget, Task},
     task_channel::TaskChannel,

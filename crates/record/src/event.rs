@@ -5,7 +5,8 @@ use pointsman_engine::Event;
 
 use crate::field::variants;
 use crate::values::{
-    PlaceMessage, TargetMessage, TaskQueueDefinitionMessage, WorkflowDefinitionMessage, WorkspaceSettingsMessage,
+    PlaceMessage, TargetMessage, TaskQueueDefinitionMessage, VoiceCallMessage, WorkflowDefinitionMessage,
+    WorkspaceSettingsMessage,
 };
 
 variants!(wire::EventMessage for Event {
@@ -145,4 +146,5 @@ variants!(wire::EventMessage for Event {
         3 failed_reason: u32 [uint32],
         4 version: u64 [uint64],
     }
+    36 ReservationCallChanged { 1 id: u64 [uint64], 2 call: Option<VoiceCallMessage> [message, optional], }
 });

@@ -6,7 +6,7 @@ use pointsman_engine::accounts::AccountStatus;
 use pointsman_engine::{
     EventKind, HoldOff, Id, Ordering, Place, Position, ReservationStatus, RestartCause, RoutingCause, RoutingTarget,
     RoutingTargetFacts, Sid, TaskQueue, TaskQueueDefinition, TaskStatus, Tasking, Timestamp, TransferMode,
-    TransferStatus, TransferTarget, Worker, WorkflowDefinition, WorkspaceSettings,
+    TransferStatus, TransferTarget, VoiceCall, Worker, WorkflowDefinition, WorkspaceSettings,
 };
 
 use crate::error::DecodeError;
@@ -115,6 +115,15 @@ message!(WorkflowDefinitionMessage for WorkflowDefinition {
 message!(HoldOffMessage for HoldOff {
     1 failures: u32 [uint32],
     2 until: Option<i64> [sint64, optional],
+});
+
+message!(VoiceCallMessage for VoiceCall {
+    1 instruction: u32 [uint32],
+    2 worker_call: u32 [uint32],
+    3 customer_call: u32 [uint32],
+    4 conference: u32 [uint32],
+    5 is_answered: bool [bool],
+    6 is_over: bool [bool],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

@@ -181,6 +181,7 @@ impl Existing {
             | Command::CompleteReservation { id }
             | Command::BeginSetup { reservation: id, .. }
             | Command::EndSetup { reservation: id, .. }
+            | Command::NoteCall { reservation: id, .. }
             | Command::EndLeg { reservation: id, .. }
             | Command::Supervise { reservation: id }
             | Command::AnswerCallback { reservation: id }
@@ -364,6 +365,9 @@ impl Renames {
             },
             Command::EndSetup { reservation, outcome } => {
                 Command::EndSetup { reservation: self.reservation(*reservation, existing)?, outcome: *outcome }
+            }
+            Command::NoteCall { reservation, call } => {
+                Command::NoteCall { reservation: self.reservation(*reservation, existing)?, call: call.clone() }
             }
             Command::EndLeg { reservation, activity } => Command::EndLeg {
                 reservation: self.reservation(*reservation, existing)?,

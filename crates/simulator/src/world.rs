@@ -431,8 +431,11 @@ impl World {
             && self.random.chance(60)
         {
             let reason_code = self.random.chance(50).then_some(13_223);
-            let outcome =
-                if self.random.chance(50) { SetupOutcome::Accepted } else { SetupOutcome::Failed { reason_code } };
+            let outcome = match () {
+                () if self.random.chance(50) => SetupOutcome::Accepted,
+                () if self.random.chance(20) => SetupOutcome::Released,
+                () => SetupOutcome::Failed { reason_code },
+            };
             return Some(Command::EndSetup { reservation, outcome });
         }
         let instruction = *self.random.pick(&[Instruction::Conference, Instruction::Dequeue]);

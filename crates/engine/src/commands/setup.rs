@@ -1,13 +1,15 @@
 //! Instructions that wait for telephony: the reservation is on hold meanwhile. Reference: routing, section 5;
 //! events-and-callbacks, sections 11.5 and 11.6.
 
+use alloc::boxed::Box;
+
 use super::reservation::{accept_offer, complete_held, publish_moves, withdraw, wrap_accepted};
 use crate::command::{Reply, SetupOutcome};
 use crate::event::Event;
 use crate::ids::{Id, Sid};
 use crate::limits::ON_HOLD;
 use crate::rejection::{Instruction, Rejection};
-use crate::state::{Activity, Reservation};
+use crate::state::{Activity, Reservation, VoiceCall};
 use crate::turn::Turn;
 use crate::values::ReservationStatus;
 
@@ -34,8 +36,16 @@ pub(super) fn end(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: SetupOutcom
     if reservation.status == ReservationStatus::Pending && reservation.is_on_hold() {
         match outcome {
             SetupOutcome::Accepted => accept_offer(turn, id),
+            SetupOutcome::Released => turn.emit(Event::ReservationHoldChanged { id, until: None }),
             SetupOutcome::Failed { reason_code } => withdraw(turn, id, reason_code),
         }
+    }
+    Reply::Reservation(id)
+}
+
+pub(super) fn note_call(turn: &mut Turn<'_>, id: Id<Reservation>, call: Box<VoiceCall>) -> Reply {
+    if turn.state().the_reservation(id).call.as_ref() != Some(&call) {
+        turn.emit(Event::ReservationCallChanged { id, call: Some(call) });
     }
     Reply::Reservation(id)
 }

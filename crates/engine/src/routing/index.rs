@@ -258,6 +258,7 @@ impl Index {
             | Event::ActivityCreated { .. }
             | Event::ActivityDeleted { .. }
             | Event::TaskChannelCreated { .. }
+            | Event::ReservationCallChanged { .. }
             | Event::WorkflowCreated { .. }
             | Event::WorkflowUpdated { .. }
             | Event::WorkflowDeleted { .. }

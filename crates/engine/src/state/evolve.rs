@@ -335,6 +335,7 @@ impl State {
                     on_hold_until: None,
                     previous_activity: self.the_worker(*worker).activity,
                     engine_activity: None,
+                    call: None,
                     reason_code: None,
                     transfer: *transfer,
                 };
@@ -368,6 +369,7 @@ impl State {
             Event::ReservationHoldChanged { id, until } => {
                 self.reservations.live_mut(*id).on_hold_until = *until;
             }
+            Event::ReservationCallChanged { id, call } => self.reservations.live_mut(*id).call.clone_from(call),
 
             Event::TransferInitiated { id, task, initiating_reservation, target, mode, version } => {
                 self.created(id.number());

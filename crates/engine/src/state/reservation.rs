@@ -1,5 +1,8 @@
 //! An offer of a Task to a Worker, and what came of it. Reference: rest-contract, section 6.10; routing, section 4.2.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
 use super::activity::Activity;
 use super::task::Task;
 use super::task_queue::TaskQueue;
@@ -31,6 +34,23 @@ pub struct Reservation {
     pub reason_code: Option<u32>,
     /// The transfer that it belongs to as an offer to the transferee.
     pub transfer: Option<Id<Transfer>>,
+    /// What telephony did for it. The engine keeps it for whoever bridges calls, and does not look at it.
+    pub call: Option<Box<VoiceCall>>,
+}
+
+/// A telephony instruction that is or was carried out for a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoiceCall {
+    /// The instruction in the writing of whoever bridges calls; empty when a Worker's call came without one.
+    pub instruction: Arc<str>,
+    /// Identifiers of the voice API, once there are such calls.
+    pub worker_call: Option<Arc<str>>,
+    pub customer_call: Option<Arc<str>>,
+    pub conference: Option<Arc<str>>,
+    /// The Worker has answered, so the customer was sent for.
+    pub is_answered: bool,
+    /// The Worker's call is over, or has been hung up.
+    pub is_over: bool,
 }
 
 impl Reservation {

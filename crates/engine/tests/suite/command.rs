@@ -457,6 +457,7 @@ fn reservation_command(
             Command::BeginSetup { reservation, instruction }
         }
         "setup-succeeds" => Command::EndSetup { reservation, outcome: SetupOutcome::Accepted },
+        "setup-released" => Command::EndSetup { reservation, outcome: SetupOutcome::Released },
         "setup-fails" => {
             let reason_code = rest.first().map(|code| code.parse()).transpose();
             let reason_code = reason_code.map_err(|_| "expected a code".to_string())?;

@@ -9,8 +9,8 @@ use crate::error::DecodeError;
 use crate::field::{Field, message};
 use crate::tables::{Reader, Writer};
 use crate::values::{
-    HoldOffMessage, PlaceMessage, TargetMessage, TaskQueueDefinitionMessage, WorkflowDefinitionMessage,
-    WorkspaceSettingsMessage,
+    HoldOffMessage, PlaceMessage, TargetMessage, TaskQueueDefinitionMessage, VoiceCallMessage,
+    WorkflowDefinitionMessage, WorkspaceSettingsMessage,
 };
 
 message!(WorkspaceMessage for Workspace {
@@ -165,6 +165,7 @@ message!(ReservationMessage for Reservation {
     13 engine_activity: u64 [uint64],
     14 reason_code: Option<u32> [uint32, optional],
     15 transfer: u64 [uint64],
+    16 call: Option<VoiceCallMessage> [message, optional],
 } derived |reader| {
     sid: reader.derived_sid(id),
 });

@@ -9,8 +9,9 @@ use pointsman_engine::{
     PreviousFacts, Priority, PublicEvent, Reservation, ReservationFacts, ReservationStatus, RestartCause, RoutingCause,
     RoutingTarget, RoutingTargetFacts, Rules, Sid, Snapshot, StepFacts, Task, TaskChannel, TaskChannelFacts, TaskFacts,
     TaskQueueDefinition, TaskQueueFacts, TaskQueueRow, TaskRow, TaskStatus, Tasking, Timestamp, Transfer,
-    TransferFacts, TransferMode, TransferStatus, TransferTarget, Version, Worker, WorkerChannel, WorkerChannelFacts,
-    WorkerFacts, WorkflowDefinition, WorkflowFacts, WorkflowRow, Workspace, WorkspaceSettings, derive_sid,
+    TransferFacts, TransferMode, TransferStatus, TransferTarget, Version, VoiceCall, Worker, WorkerChannel,
+    WorkerChannelFacts, WorkerFacts, WorkflowDefinition, WorkflowFacts, WorkflowRow, Workspace, WorkspaceSettings,
+    derive_sid,
 };
 use pointsman_expression::Attributes;
 
@@ -23,6 +24,17 @@ fn id<E>(number: u64) -> Id<E> {
 
 fn sid<E>(byte: u8) -> Sid<E> {
     Sid::from_bytes([byte; 16])
+}
+
+fn voice_call() -> VoiceCall {
+    VoiceCall {
+        instruction: r#"{"instruction":"dequeue"}"#.into(),
+        worker_call: Some("CA00000000000000000000000000000001".into()),
+        customer_call: None,
+        conference: Some("CF00000000000000000000000000000001".into()),
+        is_answered: true,
+        is_over: false,
+    }
 }
 
 fn at(after_ms: i64) -> Timestamp {
@@ -221,6 +233,8 @@ pub(crate) fn events() -> Vec<Event> {
         reservation_changed(ReservationStatus::Completed, None),
         Event::ReservationHoldChanged { id: id(20), until: None },
         Event::ReservationHoldChanged { id: id(20), until: Some(at(600_000)) },
+        Event::ReservationCallChanged { id: id(20), call: None },
+        Event::ReservationCallChanged { id: id(20), call: Some(Box::new(voice_call())) },
         Event::TransferInitiated {
             id: id(22),
             task: id(13),
@@ -520,6 +534,7 @@ pub(crate) fn snapshot() -> Snapshot {
         engine_activity: Some(id(1)),
         reason_code: Some(13_223),
         transfer: None,
+        call: None,
     };
     let accepted = Reservation {
         id: id(16),
@@ -532,6 +547,7 @@ pub(crate) fn snapshot() -> Snapshot {
         engine_activity: None,
         reason_code: None,
         transfer: Some(id(17)),
+        call: Some(Box::new(voice_call())),
         ..rejected.clone()
     };
     let transfer = Transfer {

@@ -10,7 +10,7 @@ use crate::samples;
 use crate::world::World;
 
 /// Kinds of events of the engine. A new one needs its line in `src/event.rs`, its sample and a new format version.
-const EVENT_KINDS: usize = 35;
+const EVENT_KINDS: usize = 36;
 
 fn record(events: Vec<Event>) -> TurnRecord {
     TurnRecord { events, published: Vec::new(), alerts: Vec::new() }

@@ -162,11 +162,14 @@ impl Naive {
                 if self.reservation(reservation.number()).hold.is_some() {
                     match outcome {
                         SetupOutcome::Accepted => self.accept(reservation.number()),
+                        SetupOutcome::Released => self.reservation_mut(reservation.number()).hold = None,
                         SetupOutcome::Failed { reason_code } => self.fail_setup(reservation.number(), *reason_code),
                     }
                 }
                 Ok(Reply::Reservation(*reservation))
             }
+            // No rule of routing looks at it.
+            Command::NoteCall { reservation, .. } => Ok(Reply::Reservation(*reservation)),
             Command::EndLeg { reservation, activity } => {
                 // An Activity that is gone by the end of the call is passed over.
                 let activity = activity.and_then(|sid| self.activity_by_sid(sid, ActivityRole::Worker).ok());
