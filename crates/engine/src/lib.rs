@@ -52,7 +52,7 @@ pub use crate::state::{
     TaskChannel, TaskQueue, TaskQueueDefinition, TaskQueueRow, TaskRow, Transfer, TransferTarget, VoiceCall, Worker,
     WorkerChannel, WorkerScope, Workflow, WorkflowDefinition, WorkflowRow, Workspace, WorkspaceSettings,
 };
-pub use crate::turn::{Alert, Turn, TurnRecord};
+pub use crate::turn::{AbandonedCall, Alert, Turn, TurnRecord};
 pub use crate::values::{
     DurationMs, Ordering, Priority, ReservationStatus, TaskStatus, Tasking, Timestamp, TransferMode, TransferStatus,
     Version,

@@ -17,12 +17,12 @@ use crate::Engine;
 use crate::command::{Command, Reply};
 use crate::commands;
 use crate::event::Event;
-use crate::ids::Id;
+use crate::ids::{Id, Sid};
 use crate::public_event::{PublicEvent, RoutingCause};
 use crate::rejection::Rejection;
 use crate::routing::index::Index;
 use crate::state::{Reservation, State, Task};
-use crate::values::Timestamp;
+use crate::values::{ReservationStatus, Timestamp};
 
 /// What a turn made, to be committed as one record.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,8 @@ pub struct TurnRecord {
     pub published: Vec<PublicEvent>,
     /// For the log; not kept.
     pub alerts: Vec<Alert>,
+    /// For whoever bridges calls; not kept.
+    pub abandoned_calls: Vec<AbandonedCall>,
 }
 
 impl TurnRecord {
@@ -48,6 +50,14 @@ pub struct Alert {
     /// Number in the error dictionary.
     pub code: u32,
     pub task: Id<Task>,
+}
+
+/// A call to a Worker whose offer has ended without acceptance: it need not ring any longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbandonedCall {
+    pub reservation: Sid<Reservation>,
+    /// Identifier of the voice API.
+    pub worker_call: Arc<str>,
 }
 
 /// A turn under way. Dropping it without [`Turn::finish`] is a mistake: events would be lost.
@@ -138,9 +148,23 @@ impl<'a> Turn<'a> {
             self.stamped = Some(now);
             self.record.events.push(Event::TimeAdvanced { at: now });
         }
+        if let Event::ReservationStatusChanged { id, status, .. } = &event {
+            self.abandon_call(*id, *status);
+        }
         self.engine.state.evolve(&event);
         self.engine.index.follow(&self.engine.state, &event);
         self.record.events.push(event);
+    }
+
+    /// Takes down that the Worker is called in vain.
+    fn abandon_call(&mut self, id: Id<Reservation>, status: ReservationStatus) {
+        let reservation = self.engine.state.the_reservation(id);
+        let is_ended = !status.is_active() && reservation.status == ReservationStatus::Pending;
+        if let Some(call) = reservation.call.as_ref().filter(|call| is_ended && !call.is_over)
+            && let Some(worker_call) = call.worker_call.clone()
+        {
+            self.record.abandoned_calls.push(AbandonedCall { reservation: reservation.sid, worker_call });
+        }
     }
 
     /// The id of the next object to be created.

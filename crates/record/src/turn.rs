@@ -22,7 +22,7 @@ struct TurnMessage {
 
 /// Writes the events and the public events of a turn down. Alerts are not kept.
 pub fn encode(record: &TurnRecord) -> Vec<u8> {
-    let TurnRecord { events, published, alerts: _ } = record;
+    let TurnRecord { events, published, alerts: _, abandoned_calls: _ } = record;
     let base = match (events.first(), published.first()) {
         (Some(Event::TimeAdvanced { at }), _) => *at,
         (_, Some(event)) => event.at,
@@ -44,5 +44,6 @@ pub fn decode(bytes: &[u8]) -> Result<TurnRecord, DecodeError> {
     for event in &events {
         validate::event(event)?;
     }
-    Ok(TurnRecord { events, published: Field::read(published, "published event", &reader)?, alerts: Vec::new() })
+    let published = Field::read(published, "published event", &reader)?;
+    Ok(TurnRecord { events, published, ..TurnRecord::default() })
 }

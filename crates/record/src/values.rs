@@ -124,6 +124,7 @@ message!(VoiceCallMessage for VoiceCall {
     4 conference: u32 [uint32],
     5 is_answered: bool [bool],
     6 is_over: bool [bool],
+    7 requests: u64 [uint64],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

@@ -39,7 +39,7 @@ pub struct Reservation {
 }
 
 /// A telephony instruction that is or was carried out for a reservation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VoiceCall {
     /// The instruction in the writing of whoever bridges calls; empty when a Worker's call came without one.
     pub instruction: Arc<str>,
@@ -47,6 +47,8 @@ pub struct VoiceCall {
     pub worker_call: Option<Arc<str>>,
     pub customer_call: Option<Arc<str>>,
     pub conference: Option<Arc<str>>,
+    /// How many requests it took so far.
+    pub requests: u64,
     /// The Worker has answered, so the customer was sent for.
     pub is_answered: bool,
     /// The Worker's call is over, or has been hung up.

@@ -30,7 +30,7 @@ fn whole_turn() -> TurnRecord {
     TurnRecord {
         events: samples::events(),
         published: vec![samples::full_public_event(EventKind::TaskCreated, 1)],
-        alerts: Vec::new(),
+        ..TurnRecord::default()
     }
 }
 
@@ -228,7 +228,7 @@ proptest! {
                 },
             ],
             published: Vec::new(),
-            alerts: Vec::new(),
+            ..TurnRecord::default()
         };
         prop_assert_eq!(turn::decode(&turn::encode(&record)).unwrap(), record);
     }

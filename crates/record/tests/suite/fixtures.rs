@@ -28,7 +28,7 @@ fn a_turn_of_version_1_is_read() {
             samples::bare_public_event(EventKind::WorkspaceUpdated, 1),
             samples::full_public_event(EventKind::TaskCreated, 2),
         ],
-        alerts: Vec::new(),
+        ..TurnRecord::default()
     };
     assert_eq!(turn::decode(&fixture("v1-turn.bin", &turn::encode(&expected))).unwrap(), expected);
 }
