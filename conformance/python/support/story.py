@@ -174,9 +174,7 @@ class Story:
                 return self.expand(rest)
             if keyword == "filter":
                 name, expression = split_word(rest)
-                filters.append(
-                    {"filter_friendly_name": name, "expression": self.expand(expression), "targets": []}
-                )
+                filters.append({"filter_friendly_name": name, "expression": self.expand(expression), "targets": []})
             elif keyword == "target":
                 last = filters[-1]
                 name = f"{last['filter_friendly_name']}#{len(last['targets'])}"
@@ -307,7 +305,9 @@ class Story:
             case ["workflow", _]:
                 subject = named("workflow_sid")
             case ["worker", "activity", "update"]:
-                subject = f"{named('worker_sid')} {named('worker_previous_activity_sid')}->{named('worker_activity_sid')}"
+                subject = (
+                    f"{named('worker_sid')} {named('worker_previous_activity_sid')}->{named('worker_activity_sid')}"
+                )
             case ["worker", "capacity", "update"]:
                 change = f"{data['worker_channel_previous_capacity']}->{data['worker_channel_capacity']}"
                 subject = f"{named('worker_sid')} {data['task_channel_unique_name']} {change}"
@@ -376,7 +376,9 @@ class Story:
                 rows.append((f"next {check.text}", f"next {self._next()}"))
         if all(said == done for said, done in rows):
             return []
-        return [f"  {' ' if said == done else '!'} {said or '(nothing)'}\n    {done or '(nothing)'}" for said, done in rows]
+        return [
+            f"  {' ' if said == done else '!'} {said or '(nothing)'}\n    {done or '(nothing)'}" for said, done in rows
+        ]
 
     def _refusal(self, step: Step, answer) -> list[tuple[str, str]]:
         expected = next((check.text for check in step.checks if check.kind == "refused"), "")
