@@ -1,6 +1,7 @@
 """A small HTTP server in the test process that records callbacks and answers as told."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,8 @@ class Callback:
     headers: dict[str, str]
     parameters: dict[str, str]
     parameter_count: int
+    #: When it came, in seconds of the system's clock.
+    arrived: float = 0.0
 
     def is_signed(self) -> bool:
         """Whether the official validator accepts its signature."""
@@ -36,9 +39,12 @@ NO_CONTENT: Answer = (204, "application/json", "")
 
 
 class Receiver:
-    """`answers` maps a path to what is answered there: (status, content type, body), or a function of the callback."""
+    """`answers` maps a path to what is answered there: (status, content type, body), or a function of the callback.
 
-    def __init__(self):
+    One that is not `listening` has an address and refuses connections until `listen`.
+    """
+
+    def __init__(self, listening: bool = True):
         self.answers: dict[str, Answer | Callable[[Callback], Answer]] = {}
         self._callbacks: list[Callback] = []
         self._arrived = threading.Condition()
@@ -58,6 +64,7 @@ class Receiver:
                     headers={name.lower(): value for name, value in self.headers.items()},
                     parameters=dict(pairs),
                     parameter_count=len(pairs),
+                    arrived=time.time(),
                 )
                 with receiver._arrived:
                     receiver._callbacks.append(callback)
@@ -76,21 +83,36 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler, bind_and_activate=False)
         self._http.daemon_threads = True
+        self._http.server_bind()
+        self._thread: threading.Thread | None = None
         self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if listening:
+            self.listen()
+
+    def listen(self) -> None:
+        """Begins to take connections."""
+        self._http.server_activate()
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        self._http.shutdown()
+        if self._thread is not None:
+            self._http.shutdown()
+            self._thread.join()
         self._http.server_close()
-        self._thread.join()
 
     def callbacks(self, path: str) -> list[Callback]:
         """What arrived at this path so far, in order of arrival."""
         with self._arrived:
             return [callback for callback in self._callbacks if callback.path == path]
+
+    def wait_until(self, is_enough: Callable[[list[Callback]], bool], seconds: float) -> None:
+        """Waits until what has arrived, at whatever path, is enough."""
+        with self._arrived:
+            complete = self._arrived.wait_for(lambda: is_enough(self._callbacks), seconds)
+            assert complete, f"{len(self._callbacks)} callbacks within {seconds} s were not enough"
 
     def wait_for(self, path: str, count: int, seconds: float = 10.0) -> list[Callback]:
         """Waits until `count` callbacks have arrived at this path."""
