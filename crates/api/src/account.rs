@@ -30,20 +30,30 @@ pub enum AccountCall {
     FetchKey,
     UpdateKey,
     DeleteKey,
+    /// [`render_clock`](crate::render_clock).
+    FetchClock,
+    /// [`clock_move`](crate::clock_move), then the same.
+    MoveClock,
 }
 
 impl AccountCall {
     /// Its path begins with an account, which must be the caller's.
     pub const fn names_account(self) -> bool {
         match self {
-            Self::Index | Self::ListWorkspaces | Self::CreateWorkspace => false,
+            Self::Index | Self::ListWorkspaces | Self::CreateWorkspace | Self::FetchClock | Self::MoveClock => false,
             Self::ListKeys | Self::CreateKey | Self::FetchKey | Self::UpdateKey | Self::DeleteKey => true,
         }
     }
 
+    /// Whether the store must take writes for it. The clock says itself what is in its way.
     pub const fn is_write(self) -> bool {
         match self {
-            Self::Index | Self::ListWorkspaces | Self::ListKeys | Self::FetchKey => false,
+            Self::Index
+            | Self::ListWorkspaces
+            | Self::ListKeys
+            | Self::FetchKey
+            | Self::FetchClock
+            | Self::MoveClock => false,
             Self::CreateWorkspace | Self::CreateKey | Self::UpdateKey | Self::DeleteKey => true,
         }
     }
@@ -193,7 +203,11 @@ fn run_keys(call: &Call, accounts: &Accounts, now: Timestamp, fresh: &FreshKey) 
     let found = || named().ok_or_else(|| call.not_found());
     let unchanged = |answer| Ok(KeysOutcome { answer, event: None });
     match kind {
-        AccountCall::Index | AccountCall::ListWorkspaces | AccountCall::CreateWorkspace => Err(call.not_found()),
+        AccountCall::Index
+        | AccountCall::ListWorkspaces
+        | AccountCall::CreateWorkspace
+        | AccountCall::FetchClock
+        | AccountCall::MoveClock => Err(call.not_found()),
         AccountCall::ListKeys => {
             call.check_parameters()?;
             unchanged(list_keys(call, &accounts.keys_of(account))?)

@@ -50,6 +50,8 @@ errors! {
     PRECONDITION_FAILED = 20412, 412, "Precondition failed: If-Match {given} does not match the current version {version}";
     BODY_TOO_LARGE = 20413, 413, "The request body must be at most {limit} bytes";
     MEDIA_TYPE = 20422, 415, "Content-Type must be {expected}";
+    CONTENT_ENCODING = 20422, 415, "Content-Encoding {given} is not supported: send the body as it is";
+    BODY_TIMEOUT = 20408, 408, "The request body did not arrive within {seconds} seconds";
     TOO_MANY_REQUESTS = 20429, 429, "Too many requests";
     INTERNAL = 20500, 500, "Internal Server Error";
     UNAVAILABLE = 20503, 503, "Service Unavailable";
@@ -99,6 +101,16 @@ errors! {
     EVALUATE_WORKER_ATTRIBUTES = 20001, 400, "Invalid EvaluateWorkerAttributes expression: neither a JSON object nor an expression: {problem}";
     BULK_BODY = 20001, 400, "The body must be a JSON object with QueueSids, an array of 1 to {max} TaskQueue SIDs";
     TASK_QUEUE_NAME_UNKNOWN = 20001, 400, "TaskQueue named {value} does not exist in workspace {workspace}";
+
+    // Extensions: extensions, sections 1, 2 and 9.
+    UNKNOWN_PARAMETER = 20001, 400, "Unknown parameter {name}: expected {expected}";
+    JSON_BODY = 20001, 400, "The body must be a JSON object";
+    CLOCK_MOVE = 20001, 400, "{problem}";
+    EVENT_TYPE_UNKNOWN = 20001, 400, "Invalid value '{value}' for EventTypes: no event type has this name";
+    STREAM_BEGIN = 20001, 400, "Invalid value '{value}' for From: expected start, now or an instant as in RFC 3339";
+    STREAM_BEGIN_TWICE = 20001, 400, "After and From are two places to begin: send one of them";
+    CURSOR_GONE = 20410, 410, "Event {sid} is not known or not kept any more: begin again with From";
+    TOO_MANY_STREAMS = 20429, 429, "Too many event streams are open: at most {max} {whose}";
 
     // State: rest-contract, section 8.2.
     TASK_NOT_CANCELABLE = 20001, 400, "Cannot cancel task {task} in workspace {workspace} for account {account} because it is not pending or reserved.";

@@ -3,6 +3,8 @@
 //! From it come the `event_data` of the Event resource (`snake_case`), the form parameters of callbacks (`PascalCase`)
 //! and the descriptions. A field that has no value is left out. Reference: events-and-callbacks, sections 2, 3 and 7.1.
 
+use std::fmt::Display;
+
 use pointsman_engine::{
     Account, Entity, EventKind, Id, Position, PublicEvent, Reservation, RoutingTargetFacts, Sid, State, Subject, Task,
     TaskStatus, Timestamp, Workspace,
@@ -17,7 +19,29 @@ pub struct EventField {
     /// As a callback parameter; `event_data` has it in `snake_case`.
     pub name: &'static str,
     pub group: Group,
-    read: fn(&PublicEvent, &Place) -> Option<String>,
+    pub(crate) read: fn(&PublicEvent, &Place) -> Option<FieldValue>,
+}
+
+/// The value of a field. Forms and `event_data` show all of them as text; streams keep the type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldValue {
+    Text(String),
+    Integer(i64),
+    Bool(bool),
+    /// Unix seconds where all is text.
+    Date(Timestamp),
+}
+
+impl FieldValue {
+    /// As forms and `event_data` show it.
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Integer(number) => number.to_string(),
+            Self::Bool(truth) => truth.to_string(),
+            Self::Date(at) => at.seconds().to_string(),
+        }
+    }
 }
 
 /// The groups of the reference, section 2.
@@ -49,13 +73,21 @@ pub struct Place {
     pub redact: bool,
 }
 
-const fn row(name: &'static str, group: Group, read: fn(&PublicEvent, &Place) -> Option<String>) -> EventField {
+pub(crate) const fn row(
+    name: &'static str,
+    group: Group,
+    read: fn(&PublicEvent, &Place) -> Option<FieldValue>,
+) -> EventField {
     EventField { name, group, read }
 }
 
-/// Unix seconds: how dates stand in payloads.
-fn seconds(at: Timestamp) -> String {
-    at.seconds().to_string()
+pub(crate) fn text(value: impl Display) -> FieldValue {
+    FieldValue::Text(value.to_string())
+}
+
+/// Versions, counts and durations.
+pub(crate) fn integer(number: impl TryInto<i64>) -> FieldValue {
+    FieldValue::Integer(number.try_into().unwrap_or(i64::MAX))
 }
 
 /// A JSON array that holds one text, or none.
@@ -65,17 +97,17 @@ fn json_list(text: Option<&str>) -> String {
     out
 }
 
-fn target_sid(target: RoutingTargetFacts) -> String {
+fn target_sid(target: RoutingTargetFacts) -> FieldValue {
     match target {
-        RoutingTargetFacts::Worker(sid) => sid.to_string(),
-        RoutingTargetFacts::TaskQueue(sid) => sid.to_string(),
+        RoutingTargetFacts::Worker(sid) => text(sid),
+        RoutingTargetFacts::TaskQueue(sid) => text(sid),
     }
 }
 
 /// The reason of a Task that the payload shows in this status.
-fn reason_if(event: &PublicEvent, status: TaskStatus) -> Option<String> {
+fn reason_if(event: &PublicEvent, status: TaskStatus) -> Option<FieldValue> {
     let task = event.task.as_ref().filter(|task| task.status == status)?;
-    task.reason.as_deref().map(str::to_string)
+    task.reason.as_deref().map(text)
 }
 
 /// Whether the details of a change of queue belong to the payload (section 2.11).
@@ -85,184 +117,178 @@ fn shows_previous(event: &PublicEvent) -> bool {
 
 /// Every field, in the order of the reference, section 3.8.
 pub static EVENT_FIELDS: &[EventField] = &[
-    row("Sid", Group::Envelope, |event, _| Some(event.sid.to_string())),
-    row("EventType", Group::Envelope, |event, _| Some(event_type(event.kind).name.to_string())),
-    row("AccountSid", Group::Envelope, |_, place| Some(place.account.to_string())),
-    row("WorkspaceSid", Group::Workspace, |_, place| Some(place.workspace.to_string())),
-    row("WorkspaceName", Group::Workspace, |event, _| Some(event.workspace_name.to_string())),
-    row("EventDescription", Group::Envelope, |event, _| Some(description(event))),
-    row("ResourceType", Group::Envelope, |event, _| Some(event_type(event.kind).about.resource_type().to_string())),
-    row("ResourceSid", Group::Envelope, |event, place| Some(subject_sid(subject(event, place.workspace)))),
-    row("Timestamp", Group::Envelope, |event, _| Some(seconds(event.at))),
-    row("TimestampMs", Group::Envelope, |event, _| Some(event.at.0.to_string())),
+    row("Sid", Group::Envelope, |event, _| Some(text(event.sid))),
+    row("EventType", Group::Envelope, |event, _| Some(text(event_type(event.kind).name))),
+    row("AccountSid", Group::Envelope, |_, place| Some(text(place.account))),
+    row("WorkspaceSid", Group::Workspace, |_, place| Some(text(place.workspace))),
+    row("WorkspaceName", Group::Workspace, |event, _| Some(text(&event.workspace_name))),
+    row("EventDescription", Group::Envelope, |event, _| Some(FieldValue::Text(description(event)))),
+    row("ResourceType", Group::Envelope, |event, _| Some(text(event_type(event.kind).about.resource_type()))),
+    row("ResourceSid", Group::Envelope, |event, place| {
+        Some(FieldValue::Text(subject_sid(subject(event, place.workspace))))
+    }),
+    row("Timestamp", Group::Envelope, |event, _| Some(FieldValue::Date(event.at))),
+    row("TimestampMs", Group::Envelope, |event, _| Some(integer(event.at.0))),
     row("OperatingUnitSid", Group::Workspace, |event, _| {
         let shown = event.task.is_some()
             || event.worker.is_some()
             || event.reservation.is_some()
             || event.kind == EventKind::TaskQueueCreated;
-        shown.then(|| event.operating_unit.to_string())
+        shown.then(|| text(event.operating_unit))
     }),
-    row("TaskSid", Group::Task, |event, _| Some(event.task.as_ref()?.sid.to_string())),
+    row("TaskSid", Group::Task, |event, _| Some(text(event.task.as_ref()?.sid))),
     row("TaskAttributes", Group::Task, |event, place| {
         let task = event.task.as_ref()?;
-        Some(if place.redact { "{}".to_string() } else { task.attributes.to_string() })
+        Some(text(if place.redact { "{}" } else { &task.attributes }))
     }),
-    row("TaskAge", Group::Task, |event, _| {
-        Some(event.at.since(event.task.as_ref()?.date_created).seconds().to_string())
-    }),
-    row("TaskPriority", Group::Task, |event, _| Some(event.task.as_ref()?.priority.0.to_string())),
-    row("TaskAssignmentStatus", Group::Task, |event, _| {
-        Some(words::task_status(event.task.as_ref()?.status).to_string())
-    }),
+    row("TaskAge", Group::Task, |event, _| Some(integer(event.at.since(event.task.as_ref()?.date_created).seconds()))),
+    row("TaskPriority", Group::Task, |event, _| Some(integer(event.task.as_ref()?.priority.0))),
+    row("TaskAssignmentStatus", Group::Task, |event, _| Some(text(words::task_status(event.task.as_ref()?.status)))),
     row("TaskChannelSid", Group::Task, |event, _| {
         let of_task = event.task.as_ref().and_then(|task| task.task_channel.as_ref()).map(|(sid, _)| *sid);
         let of_worker = event.worker_channel.as_ref().map(|channel| channel.task_channel);
         let own = event.task_channel.as_ref().map(|channel| channel.sid);
-        Some(of_task.or(of_worker).or(own)?.to_string())
+        Some(text(of_task.or(of_worker).or(own)?))
     }),
-    row("TaskChannelName", Group::TaskChannel, |event, _| Some(event.task_channel.as_ref()?.friendly_name.to_string())),
+    row("TaskChannelName", Group::TaskChannel, |event, _| Some(text(&event.task_channel.as_ref()?.friendly_name))),
     row("TaskChannelUniqueName", Group::Task, |event, _| {
         let of_task = event.task.as_ref().and_then(|task| task.task_channel.as_ref()).map(|(_, name)| name);
         let of_worker = event.worker_channel.as_ref().map(|channel| &channel.unique_name);
         let own = event.task_channel.as_ref().map(|channel| &channel.unique_name);
-        Some(of_task.or(of_worker).or(own)?.to_string())
+        Some(text(of_task.or(of_worker).or(own)?))
     }),
     row("TaskChannelOptimizedRouting", Group::TaskChannel, |event, _| {
-        Some(event.task_channel.as_ref()?.optimized_routing.to_string())
+        Some(FieldValue::Bool(event.task_channel.as_ref()?.optimized_routing))
     }),
-    row("TaskVersion", Group::Task, |event, _| Some(event.task.as_ref()?.version.to_string())),
-    row("TaskDateCreated", Group::Task, |event, _| Some(seconds(event.task.as_ref()?.date_created))),
-    row("TaskVirtualStartTime", Group::Task, |event, _| Some(seconds(event.task.as_ref()?.virtual_start_time))),
-    row("TaskIgnoreCapacity", Group::Task, |event, _| Some(event.task.as_ref()?.ignore_capacity.to_string())),
+    row("TaskVersion", Group::Task, |event, _| Some(integer(event.task.as_ref()?.version.0))),
+    row("TaskDateCreated", Group::Task, |event, _| Some(FieldValue::Date(event.task.as_ref()?.date_created))),
+    row("TaskVirtualStartTime", Group::Task, |event, _| {
+        Some(FieldValue::Date(event.task.as_ref()?.virtual_start_time))
+    }),
+    row("TaskIgnoreCapacity", Group::Task, |event, _| Some(FieldValue::Bool(event.task.as_ref()?.ignore_capacity))),
     row("TaskRoutingTarget", Group::Task, |event, _| event.task.as_ref()?.routing_target.map(target_sid)),
     row("TaskCanceledReason", Group::Task, |event, _| reason_if(event, TaskStatus::Canceled)),
     row("TaskCompletedReason", Group::Task, |event, _| reason_if(event, TaskStatus::Completed)),
     row("Reason", Group::Task, |event, _| {
         let shown = matches!(event.kind, EventKind::TaskCanceled | EventKind::TaskCompleted | EventKind::TaskWrapup);
         let reason = event.task.as_ref()?.reason.as_deref()?;
-        shown.then(|| reason.to_string())
+        shown.then(|| text(reason))
     }),
-    row("TaskQueueSid", Group::TaskQueue, |event, _| Some(event.task_queue.as_ref()?.sid.to_string())),
-    row("TaskQueueName", Group::TaskQueue, |event, _| Some(event.task_queue.as_ref()?.friendly_name.to_string())),
+    row("TaskQueueSid", Group::TaskQueue, |event, _| Some(text(event.task_queue.as_ref()?.sid))),
+    row("TaskQueueName", Group::TaskQueue, |event, _| Some(text(&event.task_queue.as_ref()?.friendly_name))),
     row("TaskQueueTargetExpression", Group::TaskQueue, |event, _| {
-        event.task_queue.as_ref()?.target_workers.as_deref().map(str::to_string)
+        event.task_queue.as_ref()?.target_workers.as_deref().map(text)
     }),
-    row("TaskQueueEnteredDate", Group::TaskQueue, |event, _| event.task_queue.as_ref()?.entered.map(seconds)),
-    row("WorkflowSid", Group::Workflow, |event, _| Some(event.workflow.as_ref()?.sid.to_string())),
-    row("WorkflowName", Group::Workflow, |event, _| Some(event.workflow.as_ref()?.friendly_name.to_string())),
+    row("TaskQueueEnteredDate", Group::TaskQueue, |event, _| event.task_queue.as_ref()?.entered.map(FieldValue::Date)),
+    row("WorkflowSid", Group::Workflow, |event, _| Some(text(event.workflow.as_ref()?.sid))),
+    row("WorkflowName", Group::Workflow, |event, _| Some(text(&event.workflow.as_ref()?.friendly_name))),
     row("WorkflowFilterName", Group::Step, |event, _| {
         let step = event.step.as_ref()?;
         match step.position {
-            Position::Default => Some("Default".to_string()),
-            Position::Target { .. } => step.filter_name.as_deref().map(str::to_string),
+            Position::Default => Some(text("Default")),
+            Position::Target { .. } => step.filter_name.as_deref().map(text),
         }
     }),
     row("WorkflowFilterExpression", Group::Step, |event, _| {
-        Some(json_list(event.step.as_ref()?.filter_expression.as_deref()))
+        Some(FieldValue::Text(json_list(event.step.as_ref()?.filter_expression.as_deref())))
     }),
-    row("WorkflowFilterTargetName", Group::Step, |event, _| {
-        event.step.as_ref()?.target_name.as_deref().map(str::to_string)
-    }),
+    row("WorkflowFilterTargetName", Group::Step, |event, _| event.step.as_ref()?.target_name.as_deref().map(text)),
     row("WorkflowFilterTargetExpression", Group::Step, |event, _| {
         let expression = event.step.as_ref()?.target_expression.as_deref()?;
-        Some(json_list(Some(expression)))
+        Some(FieldValue::Text(json_list(Some(expression))))
     }),
     row("TaskReEvaluatedReason", Group::Step, |event, _| {
-        event.step.as_ref()?.cause.map(|cause| words::routing_cause(cause).to_string())
+        event.step.as_ref()?.cause.map(|cause| text(words::routing_cause(cause)))
     }),
-    row("KnownWorkerSid", Group::Step, |event, _| event.task.as_ref()?.known_worker.map(|sid| sid.to_string())),
+    row("KnownWorkerSid", Group::Step, |event, _| event.task.as_ref()?.known_worker.map(text)),
     row("PreviousTaskQueueSid", Group::Previous, |event, _| {
         let previous = event.previous.as_ref().filter(|_| shows_previous(event))?;
-        previous.task_queue.as_ref().map(|(sid, _)| sid.to_string())
+        previous.task_queue.as_ref().map(|(sid, _)| text(sid))
     }),
     row("PreviousTaskQueueName", Group::Previous, |event, _| {
         let previous = event.previous.as_ref().filter(|_| shows_previous(event))?;
-        previous.task_queue.as_ref().map(|(_, name)| name.to_string())
+        previous.task_queue.as_ref().map(|(_, name)| text(name))
     }),
     row("PreviousTaskPriority", Group::Previous, |event, _| {
         let previous = event.previous.as_ref().filter(|_| shows_previous(event))?;
-        Some(previous.priority.0.to_string())
+        Some(integer(previous.priority.0))
     }),
     row("TargetChangedReason", Group::Previous, |event, _| {
         let previous = event.previous.as_ref().filter(|_| shows_previous(event))?;
-        previous.cause.map(|cause| words::routing_cause(cause).to_string())
+        previous.cause.map(|cause| text(words::routing_cause(cause)))
     }),
-    row("WorkerSid", Group::Worker, |event, _| Some(event.worker.as_ref()?.sid.to_string())),
-    row("WorkerName", Group::Worker, |event, _| Some(event.worker.as_ref()?.friendly_name.to_string())),
-    row("WorkerAttributes", Group::Worker, |event, _| Some(event.worker.as_ref()?.attributes.to_string())),
-    row("WorkerActivitySid", Group::Worker, |event, _| Some(event.worker.as_ref()?.activity.to_string())),
-    row("WorkerActivityName", Group::Worker, |event, _| Some(event.worker.as_ref()?.activity_name.to_string())),
-    row("WorkerVersion", Group::Worker, |event, _| Some(event.worker.as_ref()?.version.to_string())),
+    row("WorkerSid", Group::Worker, |event, _| Some(text(event.worker.as_ref()?.sid))),
+    row("WorkerName", Group::Worker, |event, _| Some(text(&event.worker.as_ref()?.friendly_name))),
+    row("WorkerAttributes", Group::Worker, |event, _| Some(text(&event.worker.as_ref()?.attributes))),
+    row("WorkerActivitySid", Group::Worker, |event, _| Some(text(event.worker.as_ref()?.activity))),
+    row("WorkerActivityName", Group::Worker, |event, _| Some(text(&event.worker.as_ref()?.activity_name))),
+    row("WorkerVersion", Group::Worker, |event, _| Some(integer(event.worker.as_ref()?.version.0))),
     row("WorkerPreviousActivitySid", Group::ActivityChange, |event, _| {
-        Some(event.activity_change.as_ref()?.previous.to_string())
+        Some(text(event.activity_change.as_ref()?.previous))
     }),
     row("WorkerPreviousActivityName", Group::ActivityChange, |event, _| {
-        Some(event.activity_change.as_ref()?.previous_name.to_string())
+        Some(text(&event.activity_change.as_ref()?.previous_name))
     }),
     row("WorkerTimeInPreviousActivity", Group::ActivityChange, |event, _| {
-        Some(event.at.since(event.activity_change.as_ref()?.since).seconds().to_string())
+        Some(integer(event.at.since(event.activity_change.as_ref()?.since).seconds()))
     }),
     row("WorkerTimeInPreviousActivityMs", Group::ActivityChange, |event, _| {
-        Some(event.at.since(event.activity_change.as_ref()?.since).0.to_string())
+        Some(integer(event.at.since(event.activity_change.as_ref()?.since).0))
     }),
-    row("ReservationSid", Group::Reservation, |event, _| Some(event.reservation.as_ref()?.sid.to_string())),
-    row("ReservationVersion", Group::Reservation, |event, _| Some(event.reservation.as_ref()?.version.to_string())),
+    row("ReservationSid", Group::Reservation, |event, _| Some(text(event.reservation.as_ref()?.sid))),
+    row("ReservationVersion", Group::Reservation, |event, _| Some(integer(event.reservation.as_ref()?.version.0))),
     row("ReservationStatus", Group::Reservation, |event, _| {
-        Some(words::reservation_status(event.reservation.as_ref()?.status).to_string())
+        Some(text(words::reservation_status(event.reservation.as_ref()?.status)))
     }),
     row("ReservationTimeout", Group::Reservation, |event, _| {
-        Some(event.reservation.as_ref()?.timeout_seconds.to_string())
+        Some(integer(event.reservation.as_ref()?.timeout_seconds))
     }),
-    row("ReservationReasonCode", Group::Reservation, |event, _| {
-        event.reservation.as_ref()?.reason_code.map(|code| code.to_string())
-    }),
+    row("ReservationReasonCode", Group::Reservation, |event, _| event.reservation.as_ref()?.reason_code.map(integer)),
     row("WorkerChannelAvailable", Group::WorkerChannel, |event, _| {
-        Some(u8::from(event.worker_channel.as_ref()?.available).to_string())
+        Some(integer(u8::from(event.worker_channel.as_ref()?.available)))
     }),
     row("WorkerChannelCapacity", Group::WorkerChannel, |event, _| {
         let own = event.worker_channel.as_ref().map(|channel| channel.capacity);
         let of_reservation = event.reservation.as_ref().map(|reservation| reservation.channel_capacity);
-        Some(own.or(of_reservation)?.to_string())
+        Some(integer(own.or(of_reservation)?))
     }),
     row("WorkerChannelConsumedCapacity", Group::Reservation, |event, _| {
-        Some(event.reservation.as_ref()?.channel_consumed.to_string())
+        Some(integer(event.reservation.as_ref()?.channel_consumed))
     }),
     row("WorkerChannelPreviousCapacity", Group::WorkerChannel, |event, _| {
-        Some(event.worker_channel.as_ref()?.previous_capacity.to_string())
+        Some(integer(event.worker_channel.as_ref()?.previous_capacity))
     }),
     row("WorkerChannelAvailableCapacity", Group::WorkerChannel, |event, _| {
-        Some(event.worker_channel.as_ref()?.available_capacity_percentage.to_string())
+        Some(integer(event.worker_channel.as_ref()?.available_capacity_percentage))
     }),
     row("WorkerChannelTaskCount", Group::WorkerChannel, |event, _| {
-        Some(event.worker_channel.as_ref()?.assigned_tasks.to_string())
+        Some(integer(event.worker_channel.as_ref()?.assigned_tasks))
     }),
-    row("TaskTransferSid", Group::Transfer, |event, _| Some(event.transfer.as_ref()?.sid.to_string())),
+    row("TaskTransferSid", Group::Transfer, |event, _| Some(text(event.transfer.as_ref()?.sid))),
     row("TransferType", Group::Transfer, |event, _| {
         Some(match event.transfer.as_ref()?.to {
-            RoutingTargetFacts::Worker(_) => "WORKER".to_string(),
-            RoutingTargetFacts::TaskQueue(_) => "QUEUE".to_string(),
+            RoutingTargetFacts::Worker(_) => text("WORKER"),
+            RoutingTargetFacts::TaskQueue(_) => text("QUEUE"),
         })
     }),
-    row("TransferMode", Group::Transfer, |event, _| {
-        Some(words::transfer_mode(event.transfer.as_ref()?.mode).to_string())
-    }),
+    row("TransferMode", Group::Transfer, |event, _| Some(text(words::transfer_mode(event.transfer.as_ref()?.mode)))),
     row("TransferTo", Group::Transfer, |event, _| Some(target_sid(event.transfer.as_ref()?.to))),
     row("TransferStatus", Group::Transfer, |event, _| {
-        Some(words::transfer_status(event.transfer.as_ref()?.status).to_string())
+        Some(text(words::transfer_status(event.transfer.as_ref()?.status)))
     }),
     row("TransferInitiatingWorkerSid", Group::Transfer, |event, _| {
-        Some(event.transfer.as_ref()?.initiating_worker.to_string())
+        Some(text(event.transfer.as_ref()?.initiating_worker))
     }),
     row("TransferInitiatingReservationSid", Group::Transfer, |event, _| {
-        Some(event.transfer.as_ref()?.initiating_reservation.to_string())
+        Some(text(event.transfer.as_ref()?.initiating_reservation))
     }),
-    row("TransferStarted", Group::Transfer, |event, _| Some(seconds(event.transfer.as_ref()?.started))),
+    row("TransferStarted", Group::Transfer, |event, _| Some(FieldValue::Date(event.transfer.as_ref()?.started))),
     row("TransferFailedReason", Group::Transfer, |event, _| {
-        event.transfer.as_ref()?.failed_reason.as_deref().map(str::to_string)
+        event.transfer.as_ref()?.failed_reason.as_deref().map(text)
     }),
-    row("ActivitySid", Group::Activity, |event, _| Some(event.activity.as_ref()?.sid.to_string())),
-    row("ActivityName", Group::Activity, |event, _| Some(event.activity.as_ref()?.friendly_name.to_string())),
-    row("ActivityAvailable", Group::Activity, |event, _| Some(event.activity.as_ref()?.available.to_string())),
+    row("ActivitySid", Group::Activity, |event, _| Some(text(event.activity.as_ref()?.sid))),
+    row("ActivityName", Group::Activity, |event, _| Some(text(&event.activity.as_ref()?.friendly_name))),
+    row("ActivityAvailable", Group::Activity, |event, _| Some(FieldValue::Bool(event.activity.as_ref()?.available))),
 ];
 
 /// A type of events.
@@ -473,8 +499,8 @@ pub fn passes_filter(filter: Option<&str>, kind: EventKind) -> bool {
     members.peek().is_none() || members.any(|member| names.iter().any(|name| member.eq_ignore_ascii_case(name)))
 }
 
-/// What filters may call a type beside its name.
-fn synonym(kind: EventKind) -> &'static str {
+/// What filters may call a type beside its name, and how streams spell it (section 13.1).
+pub(crate) fn synonym(kind: EventKind) -> &'static str {
     match kind {
         EventKind::TaskQueueExpressionUpdated => "task-queue.expression-updated",
         other => event_type(other).name,
@@ -594,7 +620,7 @@ pub fn event_data(event: &PublicEvent, place: &Place) -> String {
     let mut object = Object::open(&mut out);
     for field in EVENT_FIELDS.iter().filter(|field| field.group != Group::Envelope) {
         if let Some(value) = (field.read)(event, place) {
-            object.text(&snake_case(field.name), &value);
+            object.text(&snake_case(field.name), &value.into_text());
         }
     }
     object.close();
@@ -608,7 +634,7 @@ pub fn event_callback_form(
     workspace: Sid<Workspace>,
 ) -> Vec<(&'static str, String)> {
     let place = Place { account, workspace, redact: false };
-    EVENT_FIELDS.iter().filter_map(|field| Some((field.name, (field.read)(event, &place)?))).collect()
+    EVENT_FIELDS.iter().filter_map(|field| Some((field.name, (field.read)(event, &place)?.into_text()))).collect()
 }
 
 /// The 12 parameters of the assignment callback, from the `reservation.created` event that causes it (section 7.1).
@@ -636,7 +662,7 @@ pub fn assignment_callback_form(
         let field = EVENT_FIELDS.iter().find(|field| field.name == name).expect("the dictionary has every name");
         (field.read)(event, &place)
     };
-    NAMES.iter().filter_map(|name| Some((*name, field(name)?))).collect()
+    NAMES.iter().filter_map(|name| Some((*name, field(name)?.into_text()))).collect()
 }
 
 /// The same for a reservation that is still pending when the server starts again, out of the state.
@@ -663,7 +689,7 @@ pub fn pending_assignment_form(state: &State, reservation: Id<Reservation>) -> O
         ("WorkerSid", worker.sid.to_string()),
         ("WorkerAttributes", worker.attributes.text().to_string()),
         ("ReservationSid", reservation.sid.to_string()),
-        ("Timestamp", seconds(reservation.date_created)),
+        ("Timestamp", reservation.date_created.seconds().to_string()),
     ]);
     Some(form)
 }

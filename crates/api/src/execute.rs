@@ -3,6 +3,7 @@
 use pointsman_engine::{Command, State, Turn, Version};
 
 use crate::errors::{self, ApiError};
+use crate::extension::ServerRequest;
 use crate::history::HistoryRequest;
 use crate::http::Answer;
 use crate::instruction::VoiceInstruction;
@@ -17,6 +18,8 @@ pub enum Outcome {
     Answer(Answer),
     /// The answer needs stored public events: read them, then make a [`HistoryAnswer`](crate::HistoryAnswer).
     History(Box<HistoryRequest>),
+    /// The answer is made of what the server keeps beside the state.
+    Server(Box<ServerRequest>),
     /// Answer, and then see to the instruction.
     Instruction {
         answer: Answer,
@@ -57,7 +60,7 @@ fn run(call: &Call, turn: &mut Turn<'_>) -> Result<Outcome, ApiError> {
     match call.operation.run {
         Run::Account(_) => unreachable!("{} is no call of a Workspace", call.operation.id),
         Run::Fetch => Ok(Outcome::Answer(shown(call, state, target, 200))),
-        Run::List(run) | Run::Read(run) => run(&request),
+        Run::List(run) | Run::Read(run) | Run::Serve(run) | Run::Stream(run) => run(&request),
         Run::Create(run) => {
             let command = run(&request)?;
             let created = apply(call, turn, target, command)?.expect("creating gives an object");

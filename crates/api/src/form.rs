@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
+use serde_json::Value;
 
 use crate::errors::{self, ApiError};
 use crate::limits::FORM_FIELDS_MAX;
@@ -43,6 +44,31 @@ fn push(fields: &mut Fields, name: Vec<u8>, value: Vec<u8>) -> Result<(), ApiErr
         _ => return Err(ApiError::new(&errors::NOT_TEXT, &[("name", &shown)])),
     }
     Ok(())
+}
+
+/// Decodes a JSON object: its members are the parameters, an array is a parameter that is given several times.
+///
+/// - Members that are null count as absent.
+pub fn decode_json(body: &[u8]) -> Result<Fields, ApiError> {
+    let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+        return Err(ApiError::new(&errors::JSON_BODY, &[]));
+    };
+    let mut fields = Fields::new();
+    for (name, value) in object {
+        let values = match value {
+            Value::Array(values) => values,
+            value => vec![value],
+        };
+        for value in values {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            push(&mut fields, name.clone().into_bytes(), text.into_bytes())?;
+        }
+    }
+    Ok(fields)
 }
 
 /// Bytes as text, unless they are not UTF-8 or contain U+0000.

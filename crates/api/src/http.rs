@@ -12,7 +12,10 @@ pub struct HttpRequest<'a> {
     /// As sent, without the question mark.
     pub query: &'a str,
     pub content_type: Option<&'a str>,
+    pub content_encoding: Option<&'a str>,
     pub if_match: Option<&'a str>,
+    /// Where a stream that broke off goes on: `Last-Event-ID`.
+    pub last_event_id: Option<&'a str>,
     pub body: &'a [u8],
     /// Scheme and host that `url` and `links` begin with, without a final slash.
     pub base_url: &'a str,

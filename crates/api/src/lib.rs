@@ -9,6 +9,7 @@
 //! - Calls of a Workspace: [`execute`], then perhaps [`HistoryAnswer`]. Render happens before the turn settles.
 //! - Calls beside the Workspaces ([`AccountCall`]): [`index`], [`create_workspace_command`] and [`created_workspace`],
 //!   [`workspace_row`] and [`workspace_page`], [`execute_keys`].
+//! - Extensions that need more than the state leave as a [`ServerRequest`], which the server carries out.
 //! - Every answer gets [`add_common_headers`]; `OPTIONS` is answered by [`preflight`] before credentials are looked at;
 //!   credentials are answered by [`ApiError::no_credentials`] and its kin.
 //! - Callbacks: [`event_fields`] and [`instruction`].
@@ -16,6 +17,7 @@
 //! Deliberately absent: sockets, async, clocks, and who the caller is. Reference: rest-contract.
 #![forbid(unsafe_code)]
 
+pub mod cloud_event;
 pub mod dates;
 pub mod errors;
 pub mod event_fields;
@@ -34,6 +36,7 @@ pub mod words;
 mod account;
 mod bulk;
 mod execute;
+mod extension;
 mod history;
 mod http;
 mod interval;
@@ -51,9 +54,11 @@ pub use crate::account::{
 };
 pub use crate::errors::ApiError;
 pub use crate::execute::{Instructed, Outcome, execute};
+pub use crate::extension::{EventStreamRequest, ServerRequest, StreamBegin};
 pub use crate::history::{EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
 pub use crate::http::{
     Answer, CorsOrigins, Header, HttpRequest, add_common_headers, add_rate_headers, cors_headers, preflight,
 };
 pub use crate::request::{Call, CallScope, Settings, parse};
+pub use crate::resources::{ClockMove, ClockReading, clock_move, render_clock};
 pub use crate::target::Target;

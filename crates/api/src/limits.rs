@@ -35,5 +35,7 @@ pub const STATISTICS_RETENTION_DAYS: u32 = 30;
 pub const EVENTS_RETENTION_DAYS: u32 = 30;
 /// Task attributes of older events are hidden. Reference: rest-contract, section 6.11 [oai].
 pub const REDACTION_DAYS: u32 = 30;
+/// Seconds that one call may advance the virtual clock. Reference: extensions, section 2.
+pub const ADVANCE_SECONDS_MAX: i64 = 31_622_400;
 /// Seconds that a telephone may ring for an instruction. Reference: events-and-callbacks, section 8.3 [doc].
 pub const RING_SECONDS_MAX: u32 = 999;

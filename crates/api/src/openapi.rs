@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::account::AccountCall;
 use crate::parameters::{HTTP_METHODS, Kind, Spec};
 use crate::routes::{self, Route};
-use crate::table::{Described, Method, Mount, NamedBy, Operation, Property, Run, Shape};
+use crate::table::{Described, EXTENSIONS, Method, Mount, NamedBy, Operation, Property, Run, Shape};
 
 /// The document as JSON text.
 pub fn document() -> String {
@@ -147,15 +147,27 @@ fn responses(resource: &dyn Described, mount: &Mount, operation: &Operation) -> 
         | Run::List(_)
         | Run::Read(_)
         | Run::Update(_)
+        | Run::Serve(_)
+        | Run::Stream(_)
         | Run::Account(
             AccountCall::Index
             | AccountCall::ListWorkspaces
             | AccountCall::ListKeys
             | AccountCall::FetchKey
-            | AccountCall::UpdateKey,
+            | AccountCall::UpdateKey
+            | AccountCall::FetchClock
+            | AccountCall::MoveClock,
         ) => (200, Some(reference)),
     };
     let mut response = json!({"description": if status == 201 { "Created" } else { "OK" }});
+    if matches!(operation.run, Run::Stream(_)) {
+        let stream = |form: &str| json!({"schema": schema.clone(), "description": form});
+        response["content"] = json!({
+            "application/x-ndjson": stream("One object a line."),
+            "text/event-stream": stream("One object in the data of each event."),
+        });
+        return json!({status.to_string(): response});
+    }
     if let Some(schema) = schema {
         response["content"] = json!({"application/json": {"schema": schema}});
     }
@@ -258,7 +270,7 @@ fn kind_schema(kind: Kind) -> Value {
 /// How our document differs from `official`: names, places, types, patterns, words and what is required, of every
 /// parameter and every member of an answer.
 ///
-/// - One line each, in the order of paths; nothing is said of descriptions and examples.
+/// - One line each, in the order of paths; nothing is said of descriptions and examples, nor of extensions.
 pub fn differences(official: &Value) -> Vec<String> {
     compare(official, &value())
 }
@@ -297,7 +309,8 @@ fn compare_facts(
 /// Operations by method and path.
 fn operations(document: &Value) -> BTreeMap<String, &Value> {
     let mut found = BTreeMap::new();
-    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+    let paths = document["paths"].as_object().into_iter().flatten();
+    for (path, item) in paths.filter(|(path, _)| !path.starts_with(EXTENSIONS)) {
         for method in ["get", "post", "delete", "put", "patch"] {
             if let Some(operation) = item.get(method) {
                 found.insert(format!("{} {path}", method.to_ascii_uppercase()), operation);
@@ -386,6 +399,14 @@ mod tests {
     #[test]
     fn a_document_does_not_differ_from_itself() {
         assert_eq!(differences(&value()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn extensions_are_in_the_document_and_no_difference() {
+        let mut official = value();
+        assert!(official["paths"]["/pointsman/v1/Clock"].is_object());
+        official["paths"].as_object_mut().unwrap().retain(|path, _| !path.starts_with(EXTENSIONS));
+        assert_eq!(differences(&official), Vec::<String>::new());
     }
 
     #[test]

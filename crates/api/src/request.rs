@@ -10,6 +10,7 @@ use pointsman_engine::{Account, Engine, Entity, Sid, State, Workspace};
 use crate::account::AccountCall;
 use crate::bulk;
 use crate::errors::{self, ApiError};
+use crate::extension;
 use crate::form::{self, Fields};
 use crate::http::HttpRequest;
 use crate::limits::{BODY_BYTES_MAX, EVENTS_RETENTION_DAYS, STATISTICS_RETENTION_DAYS};
@@ -62,6 +63,8 @@ pub struct Call {
     pub(crate) segments: Vec<String>,
     pub(crate) account: Option<Sid<Account>>,
     if_match: Option<String>,
+    /// Where a stream that broke off goes on.
+    pub(crate) last_event_id: Option<String>,
     values: Vec<(&'static str, Value)>,
     /// Filters as given, for the addresses of pages.
     pub(crate) filters: Fields,
@@ -86,7 +89,7 @@ pub fn parse(request: &HttpRequest<'_>) -> Result<Call, ApiError> {
     let not_found = || ApiError::not_found(request.path);
     let (route, mut segments) = routes::find(request.path).ok_or_else(not_found)?;
     let operation = operation(route, request)?;
-    let fields = fields(operation, request)?;
+    let fields = fields(route.mount, operation, request)?;
     let mut account = None;
     let scope = match operation.run {
         Run::Account(call) => {
@@ -95,9 +98,14 @@ pub fn parse(request: &HttpRequest<'_>) -> Result<Call, ApiError> {
             }
             CallScope::Account(call)
         }
-        Run::Fetch | Run::List(_) | Run::Read(_) | Run::Create(_) | Run::Update(_) | Run::Delete(_) => {
-            CallScope::Workspace(Sid::parse(&segments.remove(0)).ok_or_else(not_found)?)
-        }
+        Run::Fetch
+        | Run::List(_)
+        | Run::Read(_)
+        | Run::Create(_)
+        | Run::Update(_)
+        | Run::Delete(_)
+        | Run::Serve(_)
+        | Run::Stream(_) => CallScope::Workspace(Sid::parse(&segments.remove(0)).ok_or_else(not_found)?),
     };
     let mut call = Call {
         operation,
@@ -112,6 +120,7 @@ pub fn parse(request: &HttpRequest<'_>) -> Result<Call, ApiError> {
         segments,
         account,
         if_match: request.if_match.map(str::to_string),
+        last_event_id: request.last_event_id.map(str::to_string),
         values: Vec::new(),
         filters: Fields::new(),
         fault: None,
@@ -160,13 +169,21 @@ fn allowed(mount: &Mount) -> String {
 
 /// Decodes where the operation looks for parameters: the query of a GET, the body of a POST. Refused at once are size
 /// and media type; a body that does not decode is a fault to be carried.
-fn fields(operation: &Operation, request: &HttpRequest<'_>) -> Result<Result<Given, ApiError>, ApiError> {
+fn fields(
+    mount: &Mount,
+    operation: &Operation,
+    request: &HttpRequest<'_>,
+) -> Result<Result<Given, ApiError>, ApiError> {
     match operation.method {
         Method::Get => Ok(form::decode_urlencoded(request.query.as_bytes()).map(Given::Fields)),
         Method::Delete => Ok(Ok(Given::Fields(Fields::new()))),
         Method::Post => {
             if BODY_BYTES_MAX < request.body.len() {
                 return Err(ApiError::new(&errors::BODY_TOO_LARGE, &[("limit", &BODY_BYTES_MAX)]));
+            }
+            let encoding = request.content_encoding.unwrap_or_default().trim();
+            if !request.body.is_empty() && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+                return Err(ApiError::new(&errors::CONTENT_ENCODING, &[("given", &encoding)]));
             }
             let takes_json = matches!(operation.specs, [spec] if spec.kind == Kind::TaskQueueSids);
             let content_type = request.content_type.unwrap_or_default();
@@ -180,6 +197,12 @@ fn fields(operation: &Operation, request: &HttpRequest<'_>) -> Result<Result<Giv
                 }
                 (body, "multipart/form-data", false) => {
                     Ok(form::decode_multipart(content_type, body).map(Given::Fields))
+                }
+                (body, "application/json", false) if mount.is_extension() => {
+                    Ok(form::decode_json(body).map(Given::Fields))
+                }
+                (_, _, false) if mount.is_extension() => {
+                    Err(media_type_error("application/x-www-form-urlencoded or application/json"))
                 }
                 (_, _, false) => Err(media_type_error("application/x-www-form-urlencoded")),
             }
@@ -199,6 +222,11 @@ fn clean_base_url(base_url: &str) -> String {
 
 impl Call {
     fn read(&mut self, fields: Fields) {
+        if self.mount.is_extension() {
+            let known: Vec<&str> = self.operation.all_specs().map(|spec| spec.name).collect();
+            let unknown = fields.iter().map(|(name, _)| name).find(|name| !known.contains(&name.as_str()));
+            self.fault = unknown.map(|name| extension::unknown_parameter(name, &known));
+        }
         for spec in self.operation.all_specs() {
             let given: Vec<&str> =
                 fields.iter().filter(|(name, _)| name == spec.name).map(|(_, value)| value.as_str()).collect();
@@ -289,8 +317,8 @@ impl Call {
     /// Whether it can change anything.
     pub fn is_write(&self) -> bool {
         match self.operation.run {
-            Run::Fetch | Run::List(_) | Run::Read(_) => false,
-            Run::Create(_) | Run::Update(_) | Run::Delete(_) => true,
+            Run::Fetch | Run::List(_) | Run::Read(_) | Run::Stream(_) => false,
+            Run::Create(_) | Run::Update(_) | Run::Delete(_) | Run::Serve(_) => true,
             Run::Account(call) => call.is_write(),
         }
     }

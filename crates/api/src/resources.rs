@@ -2,6 +2,8 @@
 #![expect(clippy::unnecessary_wraps, reason = "the operations of a table share one signature")]
 
 mod activity;
+mod clock;
+mod event_stream;
 pub(crate) mod events;
 mod index;
 mod key;
@@ -16,6 +18,8 @@ mod workflow;
 mod workspace;
 
 pub use self::activity::ACTIVITY;
+pub use self::clock::{CLOCK, ClockMove, ClockReading, clock_move, render_clock};
+pub use self::event_stream::EVENT_STREAM;
 pub use self::events::EVENT;
 pub use self::index::INDEX;
 pub use self::key::KEY;
@@ -63,6 +67,8 @@ pub static RESOURCES: &[&dyn Described] = &[
     &statistics::WORKFLOW_REAL_TIME_STATISTICS,
     &statistics::WORKFLOW_CUMULATIVE_STATISTICS,
     &KEY,
+    &CLOCK,
+    &EVENT_STREAM,
 ];
 
 // Members that nearly every resource has.

@@ -172,6 +172,10 @@ pub enum Run {
     Create(fn(&Request<'_>) -> Result<Command, ApiError>),
     Update(fn(&Request<'_>) -> Result<Change, ApiError>),
     Delete(fn(&Request<'_>) -> Command),
+    /// A POST that the server carries out beside the state.
+    Serve(fn(&Request<'_>) -> Result<Outcome, ApiError>),
+    /// A GET whose answer goes on, event by event.
+    Stream(fn(&Request<'_>) -> Result<Outcome, ApiError>),
 }
 
 /// What an update asks for.
@@ -199,6 +203,16 @@ impl Method {
         }
     }
 }
+
+impl Mount {
+    /// It is none of TaskRouter's: parameters are taken strictly and JSON is taken too (reference: extensions, section 1).
+    pub fn is_extension(&self) -> bool {
+        self.path.starts_with(EXTENSIONS)
+    }
+}
+
+/// What the paths of extensions begin with.
+pub const EXTENSIONS: &str = "/pointsman/v1/";
 
 impl Operation {
     /// Declared parameters, those of paging included.
@@ -287,6 +301,26 @@ pub const fn read(
     run: fn(&Request<'_>) -> Result<Outcome, ApiError>,
 ) -> Operation {
     Operation { id, doc, method: Method::Get, specs, run: Run::Read(run) }
+}
+
+/// A POST that the server carries out beside the state.
+pub const fn serve(
+    id: &'static str,
+    doc: &'static str,
+    specs: &'static [Spec],
+    run: fn(&Request<'_>) -> Result<Outcome, ApiError>,
+) -> Operation {
+    Operation { id, doc, method: Method::Post, specs, run: Run::Serve(run) }
+}
+
+/// A GET whose answer goes on.
+pub const fn stream(
+    id: &'static str,
+    doc: &'static str,
+    specs: &'static [Spec],
+    run: fn(&Request<'_>) -> Result<Outcome, ApiError>,
+) -> Operation {
+    Operation { id, doc, method: Method::Get, specs, run: Run::Stream(run) }
 }
 
 pub const fn update(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_api::instruction::CallbackAnswer;
-use pointsman_api::{Answer, Call, HistoryRequest, WorkspaceRow};
+use pointsman_api::{Answer, Call, HistoryRequest, ServerRequest, WorkspaceRow};
 use pointsman_engine::{Account, Alert, CreateWorkspace, PublicEvent, Reservation, Sid, Timestamp, Workspace};
 use pointsman_record::delivery::{About, Delivery, VoiceStep};
 
@@ -41,6 +41,8 @@ pub enum Reply {
         request: Box<HistoryRequest>,
         cursor: Option<Sid<PublicEvent>>,
     },
+    /// The answer is made of what the server keeps beside the state.
+    Server(Box<ServerRequest>),
     Workspaces(Vec<WorkspaceRow>),
     /// - `next_deadline`: the shard's earliest timer.
     Barrier {

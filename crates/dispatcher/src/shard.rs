@@ -195,6 +195,7 @@ impl Shard {
                 };
                 Reply::History { request, cursor }
             }
+            Outcome::Server(request) => Reply::Server(request),
             Outcome::Instruction { answer, instructed } => {
                 if instructed.held {
                     finish_setup(&mut turn, instructed.reservation);

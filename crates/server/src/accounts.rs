@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use aws_lc_rs::rand;
 use crossbeam_channel::Sender;
 use pointsman_api::{Answer, ApiError, Call, FreshKey, execute_keys};
-use pointsman_dispatcher::{Batch, PendingRecord};
+use pointsman_dispatcher::{Batch, Caller, PendingRecord};
 use pointsman_engine::accounts::{AccountEvent, AccountStatus, Accounts};
 use pointsman_engine::{Account, Sid, Timestamp};
 use pointsman_record::DecodeError;
@@ -188,6 +188,14 @@ impl AccountsKeeper {
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Accounts> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether credentials that were good once still are.
+    pub(crate) fn still_allows(&self, caller: Caller) -> bool {
+        let accounts = self.read();
+        let account = accounts.account(caller.account);
+        account.is_some_and(|account| account.status == AccountStatus::Active)
+            && caller.key.is_none_or(|key| accounts.key(key).is_some())
     }
 
     /// The token that signs an account's callbacks; accounts are never removed.

@@ -229,16 +229,7 @@ fn export_workspace(
     let (account, now) = (state.workspace().account, state.now());
     // One request for one event is the form in which each is rendered.
     let path = format!("/v1/Workspaces/{}/Events/EV{}", workspace_sid(stream), "0".repeat(32));
-    let request = HttpRequest {
-        method: "GET",
-        path: &path,
-        query: "",
-        content_type: None,
-        if_match: None,
-        body: &[],
-        base_url: export.base_url,
-        peer: None,
-    };
+    let request = HttpRequest { method: "GET", path: &path, base_url: export.base_url, ..HttpRequest::default() };
     let call = api::parse(&request).expect("the path is one of ours");
     let mut batch = Batch::default();
     shard.handle(now, Input::Call { ticket: Ticket(0), account, call: Box::new(call) }, &mut batch);

@@ -8,6 +8,7 @@
 
 pub(crate) mod base_url;
 mod clock_calls;
+pub(crate) mod event_stream;
 mod rates;
 mod route;
 
@@ -17,11 +18,15 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
 use crossbeam_channel::Sender;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, ORIGIN};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, ORIGIN,
+};
 use hyper::{Method, Request, Response, StatusCode};
-use pointsman_api::{self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, Settings};
+use pointsman_api::{
+    self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, ServerRequest, Settings,
+};
 use pointsman_dispatcher::{Caller, Input, Reply, authenticate};
 use pointsman_engine::{Entity, Sid, Workspace, derive_sid};
 use pointsman_store::Position;
@@ -41,6 +46,8 @@ use crate::projector::ProjectorHandle;
 use crate::recovery;
 use crate::storage::Storage;
 
+use self::event_stream::Streamed;
+pub(crate) use self::event_stream::Streams;
 pub(crate) use self::rates::Rates;
 
 /// What requests are answered with.
@@ -59,6 +66,7 @@ pub(crate) struct App {
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rates: Rates,
+    pub(crate) streams: Arc<Streams>,
     /// Workspaces ever made here: the number of the next one.
     pub(crate) workspace_number: AtomicU64,
     pub(crate) request_seed: [u8; 16],
@@ -78,6 +86,22 @@ impl Entity for RequestId {
 #[error("the body of the request did not arrive")]
 pub(crate) struct BodyLost;
 
+/// The body of an answer: whole, or written event by event.
+pub(crate) type AnswerBody = Either<Full<Bytes>, Streamed>;
+
+/// What goes back.
+struct Outgoing {
+    answer: Answer,
+    /// What follows the head, where it is not whole.
+    stream: Option<Streamed>,
+}
+
+impl From<Answer> for Outgoing {
+    fn from(answer: Answer) -> Outgoing {
+        Outgoing { answer, stream: None }
+    }
+}
+
 /// A request whose parts have arrived.
 struct Received<'a> {
     method: &'a Method,
@@ -94,7 +118,7 @@ pub(crate) async fn answer<B>(
     app: Arc<App>,
     peer: SocketAddr,
     request: Request<B>,
-) -> Result<Response<Full<Bytes>>, BodyLost>
+) -> Result<Response<AnswerBody>, BodyLost>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -104,7 +128,7 @@ where
     let request_id = derive_sid::<RequestId>(app.request_seed, number);
     let (parts, body) = request.into_parts();
     let body = read_body(body).await;
-    let (mut answer, route) = match &body {
+    let (outgoing, route) = match &body {
         Some(body) => {
             let received = Received {
                 method: &parts.method,
@@ -117,8 +141,9 @@ where
             };
             carry_out(&app, &received).await
         }
-        None => (Answer::default(), "body_lost"),
+        None => (Answer::default().into(), "body_lost"),
     };
+    let Outgoing { mut answer, stream } = outgoing;
     let took = started.elapsed();
     app.metrics.request_ended(route::method_label(&parts.method), route, answer.status, took);
     let (method, status) = (&parts.method, answer.status);
@@ -133,16 +158,16 @@ where
     }
     let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
     api::add_common_headers(&mut answer, &request_id.to_string(), origin, &app.cors);
-    Ok(response(answer))
+    Ok(response(answer, stream))
 }
 
 /// What a listener for metrics alone answers.
-pub(crate) fn answer_metrics_only(app: &App, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) fn answer_metrics_only(app: &App, request: &Request<Incoming>) -> Response<AnswerBody> {
     let answer = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/metrics") => metrics(app, request.headers()),
         (_, path) => ApiError::not_found(path).answer(),
     };
-    response(answer)
+    response(answer, None)
 }
 
 /// Reads a body up to one byte more than is allowed. `None` when it does not arrive.
@@ -176,8 +201,12 @@ fn logged_path(path: &str) -> &str {
     path.char_indices().nth(limits::PATH_CHARS_LOGGED).map_or(path, |(end, _)| &path[..end])
 }
 
-fn response(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+fn response(answer: Answer, stream: Option<Streamed>) -> Response<AnswerBody> {
+    let body = match stream {
+        None => Either::Left(Full::new(Bytes::from(answer.body))),
+        Some(stream) => Either::Right(stream),
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).expect("answers have a status of HTTP");
     let headers = response.headers_mut();
     for header in answer.headers {
@@ -190,20 +219,20 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
 }
 
 /// Finds who answers. Returns the answer and the label of the route for the metrics.
-async fn carry_out(app: &App, received: &Received<'_>) -> (Answer, &'static str) {
+async fn carry_out(app: &App, received: &Received<'_>) -> (Outgoing, &'static str) {
     if received.method == Method::OPTIONS {
-        return (route::preflight(received.path), "preflight");
+        return (route::preflight(received.path).into(), "preflight");
     }
     if let Some(own) = route::Own::of(received.path) {
-        return (answer_own(app, received, own).await, own.label());
+        return (answer_own(app, received, own).into(), own.label());
     }
     // Credentials come first: nobody else learns what there is.
     let caller = match authenticated(app, received) {
         Ok(caller) => caller,
-        Err(error) => return (error.answer(), "unauthenticated"),
+        Err(error) => return (error.answer().into(), "unauthenticated"),
     };
     match received.parse() {
-        Err(error) => (error.answer(), "unknown"),
+        Err(error) => (error.answer().into(), "unknown"),
         Ok(call) => {
             let label = call.mount.path;
             (called(app, received, caller, call).await, label)
@@ -211,12 +240,7 @@ async fn carry_out(app: &App, received: &Received<'_>) -> (Answer, &'static str)
     }
 }
 
-async fn answer_own(app: &App, received: &Received<'_>, own: route::Own) -> Answer {
-    if own == route::Own::Clock
-        && let Err(error) = authenticated(app, received)
-    {
-        return error.answer();
-    }
+fn answer_own(app: &App, received: &Received<'_>, own: route::Own) -> Answer {
     if !own.allows(received.method.as_str()) {
         return own.method_not_allowed(received.method.as_str(), received.path);
     }
@@ -229,7 +253,6 @@ async fn answer_own(app: &App, received: &Received<'_>, own: route::Own) -> Answ
             static DOCUMENT: LazyLock<String> = LazyLock::new(api::openapi::document);
             Answer::json(200, DOCUMENT.clone())
         }
-        route::Own::Clock => clock_calls::answer(app, received).await,
     }
 }
 
@@ -244,6 +267,8 @@ impl Received<'_> {
             path: self.path,
             query: self.query,
             content_type: self.header(&CONTENT_TYPE),
+            content_encoding: self.header(&CONTENT_ENCODING),
+            last_event_id: self.headers.get("last-event-id").and_then(|value| value.to_str().ok()),
             if_match: self.header(&IF_MATCH),
             body: self.body,
             base_url: &self.base_url,
@@ -276,25 +301,25 @@ fn metrics(app: &App, headers: &HeaderMap) -> Answer {
 }
 
 /// Carries a call out where it belongs.
-async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Call) -> Answer {
+async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Call) -> Outgoing {
     if !app.health.can_commit() && call.is_write() {
-        return cannot_commit().answer();
+        return cannot_commit().answer().into();
     }
     call.settings = app.settings;
     let rate = app.rates.take(&call, caller.account);
     if let Some(rate) = rate.as_ref().filter(|rate| rate.remaining.is_none()) {
         let mut refused = ApiError::too_many_requests().answer();
         rate.add_headers(&mut refused);
-        return refused;
+        return refused.into();
     }
-    let mut answer = match call.scope {
-        CallScope::Workspace(workspace) => in_workspace(app, caller, call, workspace).await,
-        CallScope::Account(kind) => beside_workspaces(app, received, caller, call, kind).await,
+    let mut outgoing = match call.scope {
+        CallScope::Workspace(workspace) => in_workspace(app, received, caller, call, workspace).await,
+        CallScope::Account(kind) => beside_workspaces(app, received, caller, call, kind).await.into(),
     };
     if let Some(rate) = rate {
-        rate.add_headers(&mut answer);
+        rate.add_headers(&mut outgoing.answer);
     }
-    answer
+    outgoing
 }
 
 /// A change is refused; what is stored can still be read.
@@ -304,14 +329,33 @@ fn cannot_commit() -> ApiError {
     error
 }
 
-async fn in_workspace(app: &App, caller: Caller, mut call: Call, workspace: Sid<Workspace>) -> Answer {
+async fn in_workspace(
+    app: &App,
+    received: &Received<'_>,
+    caller: Caller,
+    mut call: Call,
+    workspace: Sid<Workspace>,
+) -> Outgoing {
     if call.operation.id == "UpdateWorkspace" {
         call.account_has_single_tasking = has_single_tasking(app, caller).await;
     }
     let engine = &app.engines[recovery::owner(workspace.bytes(), app.engines.len())];
     let call = Box::new(call);
-    let answer = engine.request(|ticket| Input::Call { ticket, account: caller.account, call });
-    reply(app, answer).await
+    let asked = engine.request(|ticket| Input::Call { ticket, account: caller.account, call });
+    let (request, position) = match wait(asked).await {
+        Ok((Reply::Server(request), position)) => (request, position),
+        Ok((reply, position)) => return replied(app, reply, position).await.into(),
+        Err(answer) => return answer.into(),
+    };
+    match *request {
+        ServerRequest::EventStream(request) => {
+            let is_head = received.method == Method::HEAD;
+            match event_stream::open(app, caller, request, position, received.headers, is_head).await {
+                Ok((answer, stream)) => Outgoing { answer, stream },
+                Err(answer) => answer.into(),
+            }
+        }
+    }
 }
 
 async fn beside_workspaces(
@@ -336,6 +380,8 @@ async fn beside_workspaces(
             reply(app, answer).await
         }
         AccountCall::ListWorkspaces => list_workspaces(app, received, caller, &call).await,
+        AccountCall::FetchClock => clock_calls::shown(app).await,
+        AccountCall::MoveClock => clock_calls::moved(app, &call).await,
         AccountCall::ListKeys
         | AccountCall::CreateKey
         | AccountCall::FetchKey
@@ -365,7 +411,7 @@ async fn list_workspaces(app: &App, received: &Received<'_>, caller: Caller, cal
     for answer in answers {
         match wait(answer).await {
             Ok((Reply::Workspaces(part), _)) => rows.extend(part),
-            Ok((Reply::Answer(_) | Reply::History { .. } | Reply::Barrier { .. }, _)) => {
+            Ok((Reply::Answer(_) | Reply::History { .. } | Reply::Server(_) | Reply::Barrier { .. }, _)) => {
                 unreachable!("a list of Workspaces has its own reply")
             }
             Err(answer) => return answer,
@@ -401,20 +447,30 @@ async fn wait(asked: Result<oneshot::Receiver<Answered>, EngineFull>) -> Result<
     }
 }
 
+/// Waits until the history shows what the journal has up to a position.
+async fn history_reaches(app: &App, position: Position) -> Result<(), Answer> {
+    let seen = app.projector.reach(position);
+    // While nothing can be written, the history cannot catch up either.
+    let patience = if app.health.can_commit() { limits::ANSWER_TIMEOUT } else { limits::HISTORY_TIMEOUT_FROZEN };
+    match tokio::time::timeout(patience, seen).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(ApiError::unavailable().answer()),
+    }
+}
+
 async fn reply(app: &App, asked: Result<oneshot::Receiver<Answered>, EngineFull>) -> Answer {
-    let (reply, position) = match wait(asked).await {
-        Ok(released) => released,
-        Err(answer) => return answer,
-    };
+    match wait(asked).await {
+        Ok((reply, position)) => replied(app, reply, position).await,
+        Err(answer) => answer,
+    }
+}
+
+async fn replied(app: &App, reply: Reply, position: Position) -> Answer {
     match reply {
         Reply::Answer(answer) => answer,
         Reply::History { request, cursor } => {
-            let seen = app.projector.reach(position);
-            // While nothing can be written, the history cannot catch up either.
-            let patience =
-                if app.health.can_commit() { limits::ANSWER_TIMEOUT } else { limits::HISTORY_TIMEOUT_FROZEN };
-            if !matches!(tokio::time::timeout(patience, seen).await, Ok(Ok(()))) {
-                return ApiError::unavailable().answer();
+            if let Err(answer) = history_reaches(app, position).await {
+                return answer;
             }
             let storage = Arc::clone(&app.storage);
             let read =
@@ -428,6 +484,8 @@ async fn reply(app: &App, asked: Result<oneshot::Receiver<Answered>, EngineFull>
                 Err(_closed) => ApiError::unavailable().answer(),
             }
         }
-        Reply::Workspaces(_) | Reply::Barrier { .. } => unreachable!("a call is answered or asks the history"),
+        Reply::Workspaces(_) | Reply::Barrier { .. } | Reply::Server(_) => {
+            unreachable!("a call is answered or asks the history")
+        }
     }
 }

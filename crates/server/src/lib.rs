@@ -22,6 +22,7 @@ mod http;
 mod listener;
 mod maintenance;
 mod metrics;
+mod patience;
 mod projector;
 mod recovery;
 mod server;

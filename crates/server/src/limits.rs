@@ -59,8 +59,6 @@ pub const HISTORY_TIMEOUT_FROZEN: Duration = Duration::from_millis(200);
 /// Rate limit counters kept; beyond it the oldest second is forgotten.
 pub const RATE_COUNTERS_MAX: usize = 100_000;
 
-/// Seconds that one call may advance the virtual clock. Reference: extensions, section 2.
-pub const ADVANCE_SECONDS_MAX: i64 = 31_622_400;
 /// The end of the year 2200: timers and the history reach beyond it, so that nothing of a Task ends after what they hold.
 pub const CLOCK_MAX: Timestamp = Timestamp(7_289_654_399_999);
 /// Characters of a path that a line of the log shows.
@@ -72,6 +70,19 @@ pub const QUIET_TIMEOUT: Duration = Duration::from_secs(300);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Time for callbacks under way to end when the server stops; the rest is sent after the next start.
 pub const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Event streams open at the same time, in all and of one account. Reference: extensions, section 9.
+pub const EVENT_STREAMS_MAX: usize = 1_024;
+pub const EVENT_STREAMS_PER_ACCOUNT_MAX: usize = 128;
+/// Events that a stream reads at once, and bytes after which it hands over what it has of them.
+pub const EVENT_STREAM_PAGE: usize = 64;
+pub const EVENT_STREAM_FRAME_BYTES: usize = 32 << 10;
+/// A stream that has nothing to say shows that it lives this often.
+pub const EVENT_STREAM_HEART_BEAT: Duration = Duration::from_secs(10);
+/// Time for open streams to be closed when the server stops.
+pub const EVENT_STREAM_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+/// A connection whose peer takes nothing of an answer for so long is closed.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Connections to receivers of callbacks that wait for the next one.
 pub const CALLBACK_IDLE_TIMEOUT: Duration = Duration::from_secs(5);

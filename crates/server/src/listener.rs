@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::http::{self, App};
 use crate::limits;
+use crate::patience::Patience;
 
 /// Which requests a listener answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +64,7 @@ pub(crate) async fn serve(
 }
 
 /// Returns when the server is told to stop.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // Whoever could tell is gone: that is the same.
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
@@ -83,13 +86,20 @@ async fn connection(
     mut stopping: watch::Receiver<bool>,
     place: OwnedSemaphorePermit,
 ) {
-    // Answers are written whole, so nothing is gained by waiting for more.
+    // Answers and frames are written whole, so nothing is gained by waiting for more.
     let _ = stream.set_nodelay(true);
+    let streams = Arc::new(AtomicBool::new(false));
+    let does_stream = Arc::clone(&streams);
     let service = service_fn(move |request| {
-        let app = Arc::clone(&app);
+        let (app, streams) = (Arc::clone(&app), Arc::clone(&does_stream));
         async move {
             match purpose {
-                Purpose::Everything => http::answer(app, peer, request).await,
+                Purpose::Everything => {
+                    let answer = http::answer(app, peer, request).await;
+                    let is_stream = answer.as_ref().is_ok_and(|answer| matches!(answer.body(), Either::Right(_)));
+                    streams.store(is_stream, Ordering::Release);
+                    answer
+                }
                 Purpose::MetricsOnly => Ok(http::answer_metrics_only(&app, &request)),
             }
         }
@@ -102,12 +112,18 @@ async fn connection(
         .header_read_timeout(limits::HEAD_TIMEOUT)
         .max_headers(limits::REQUEST_HEADERS_MAX)
         .max_buf_size(limits::REQUEST_HEAD_BYTES_MAX);
+    let stream = Patience::new(stream, limits::WRITE_TIMEOUT);
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let outcome = tokio::select! {
         outcome = served.as_mut() => outcome,
         () = stopped(&mut stopping) => {
             served.as_mut().graceful_shutdown();
-            served.await
+            if streams.load(Ordering::Acquire) {
+                // A stream has ended by now; what its reader does not take is in the history.
+                tokio::time::timeout(limits::EVENT_STREAM_DRAIN_TIMEOUT, served).await.unwrap_or(Ok(()))
+            } else {
+                served.await
+            }
         }
     };
     if let Err(error) = outcome {

@@ -30,6 +30,7 @@ pub(crate) struct Metrics {
     appended_bytes: Counter,
     append_durations: Histogram,
     requests_waiting: Gauge,
+    event_streams: Gauge,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -72,6 +73,7 @@ impl Metrics {
             appended_bytes: Counter::default(),
             append_durations: latency(),
             requests_waiting: Gauge::default(),
+            event_streams: Gauge::default(),
             registry: Registry::default(),
         };
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
@@ -84,6 +86,7 @@ impl Metrics {
         );
         registry.register("http_requests_in_flight", "Requests being answered", metrics.requests_in_flight.clone());
         registry.register("requests_waiting", "Requests that wait for an engine", metrics.requests_waiting.clone());
+        registry.register("event_streams", "Open streams of events", metrics.event_streams.clone());
         registry.register("callbacks", "Attempts to deliver a callback", metrics.callbacks.clone());
         registry.register_with_unit(
             "callback_duration",
@@ -120,6 +123,10 @@ impl Metrics {
 
     pub(crate) fn requests_waiting(&self, count: usize) {
         self.requests_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn event_streams_open(&self, count: usize) {
+        self.event_streams.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn callback(&self, kind: &'static str, outcome: &'static str, took: Duration) {

@@ -91,6 +91,11 @@ impl ProjectorHandle {
         let _ = self.messages.send(ProjectorMessage::Last);
     }
 
+    /// How far the history has come, to be watched.
+    pub(crate) fn position(&self) -> watch::Receiver<Position> {
+        self.position.clone()
+    }
+
     /// Waits until the history holds everything up to a position.
     pub(crate) async fn reach(&self, position: Position) -> Result<(), Ended> {
         let mut projected = self.position.clone();

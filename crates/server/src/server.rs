@@ -32,7 +32,7 @@ use crate::configuration::{ClockMode, Configuration};
 use crate::deliveries::{DeliveryMessage, DeliveryTask};
 use crate::engines::{self, EngineHandle, EngineHandles, EngineThread, Work};
 use crate::health::Health;
-use crate::http::{App, Rates, base_url::BaseUrl};
+use crate::http::{App, Rates, Streams, base_url::BaseUrl};
 use crate::limits;
 use crate::listener::{self, Purpose};
 use crate::logging::chain;
@@ -372,6 +372,7 @@ impl Parts {
         };
         clock_control.start().await.map_err(|_| StartError::Overdue)?;
 
+        let (stopping, stop) = watch::channel(false);
         let app = Arc::new(App {
             base_url: BaseUrl {
                 public_url: configuration.public_url.clone(),
@@ -392,13 +393,13 @@ impl Parts {
             clock: Arc::clone(&clock),
             clock_control,
             health: Arc::clone(&health),
+            streams: Arc::new(Streams::new(Arc::clone(&metrics), stop.clone())),
             metrics,
             rates: Rates::new(configuration.rates.clone()),
             workspace_number: AtomicU64::new(workspace_number),
             request_seed: random(),
             requests: AtomicU64::new(0),
         });
-        let (stopping, stop) = watch::channel(false);
         let connections_max = configuration.connections_max as usize;
         let mut listeners = vec![tokio::spawn(listener::serve(
             listener,

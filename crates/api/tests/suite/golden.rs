@@ -6,7 +6,7 @@
 //! ada = POST /Workers FriendlyName=Ada     what was before; `{ada}` is the SID of the answer
 //! advance 1.5                              seconds
 //!
-//! POST /Workers/{ada}                      the request; paths are those of the Workspace unless they begin with /v1
+//! POST /Workers/{ada}                      the request; paths are those of the Workspace unless they begin with /v1 or /pointsman
 //! If-Match: 0
 //!
 //! FriendlyName=Ada+L.
@@ -130,7 +130,8 @@ fn play(path: &Path, transcript: &str) -> String {
 }
 
 fn whole(target: &str) -> String {
-    if target.starts_with("/v1") { target.to_string() } else { format!("/v1/Workspaces/{}{target}", workspace()) }
+    let is_whole = target.starts_with("/v1") || target.starts_with("/pointsman");
+    if is_whole { target.to_string() } else { format!("/v1/Workspaces/{}{target}", workspace()) }
 }
 
 /// Names the SIDs of a list after a member of its records.

@@ -9,10 +9,12 @@ proptest! {
     #[test]
     fn parsing_never_panics(
         method in "(GET|POST|DELETE|HEAD|PUT|.{0,5})",
-        path in "(/v1/Workspaces(/[A-Za-z0-9%.{}]{0,40}){0,5}|.{0,40})",
+        path in "((/pointsman)?/v1/Workspaces(/[A-Za-z0-9%.{}]{0,40}){0,5}|.{0,40})",
         query in ".{0,60}",
         content_type in proptest::option::of("(application/x-www-form-urlencoded|application/json|multipart/form-data; boundary=a|.{0,20})"),
         if_match in proptest::option::of(".{0,20}"),
+        content_encoding in proptest::option::of(".{0,20}"),
+        last_event_id in proptest::option::of(".{0,20}"),
         body in proptest::collection::vec(any::<u8>(), 0..120),
     ) {
         let request = HttpRequest {
@@ -20,7 +22,9 @@ proptest! {
             path: &path,
             query: &query,
             content_type: content_type.as_deref(),
+            content_encoding: content_encoding.as_deref(),
             if_match: if_match.as_deref(),
+            last_event_id: last_event_id.as_deref(),
             body: &body,
             base_url: "https://router.example.com",
             peer: None,

@@ -1,8 +1,10 @@
 //! One account with one Workspace, its engine, and all events so far as the history.
 
+use pointsman_api::cloud_event::write_cloud_event;
+use pointsman_api::event_fields::Place;
 use pointsman_api::{
-    Answer, Call, CallScope, EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HttpRequest,
-    Outcome, create_workspace_command, execute, parse,
+    Answer, Call, CallScope, EventReference, EventStreamRequest, HistoryAnswer, HistoryCursor, HistoryOrder,
+    HistoryQuery, HttpRequest, Outcome, ServerRequest, StreamBegin, create_workspace_command, execute, json, parse,
 };
 use pointsman_engine::{Account, Command, Engine, Limits, PublicEvent, Sid, Timestamp, Workspace};
 use pointsman_record::public_event::{Role, history_references};
@@ -45,6 +47,7 @@ fn request<'a>(method: &'a str, target: &'a str, body: &'a [u8], extras: &'a Ext
         body,
         base_url: BASE_URL,
         peer: Some("192.0.2.10"),
+        ..HttpRequest::default()
     }
 }
 
@@ -82,7 +85,25 @@ impl World {
                 }
                 answer.finish()
             }
+            Outcome::Server(request) => match *request {
+                ServerRequest::EventStream(request) => self.stream(&request),
+            },
         }
+    }
+
+    /// What there is of a stream, as an array.
+    fn stream(&self, request: &EventStreamRequest) -> Answer {
+        let after = match request.begin {
+            StreamBegin::After(sid) => self.events.iter().position(|event| event.sid == sid).map_or(0, |at| at + 1),
+            StreamBegin::Start | StreamBegin::At(_) => 0,
+            StreamBegin::Now => self.events.len(),
+        };
+        let place = Place { account: request.account, workspace: request.workspace, redact: false };
+        let told = self.events[after..].iter();
+        let told = told.filter(|event| request.kinds.is_empty() || request.kinds.contains(&event.kind));
+        let mut body = String::new();
+        json::array(&mut body, told, |out, event| write_cloud_event(out, event, &place, "Acme"));
+        Answer::json(200, body)
     }
 
     /// Runs a command that has no REST operation.

@@ -3,14 +3,13 @@
 use hyper::Method;
 use pointsman_api::{self as api, Answer, ApiError, errors};
 
-/// What the operator contract and the extensions name.
+/// What the operator contract names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Own {
     Health,
     Readiness,
     Metrics,
     OpenApi,
-    Clock,
 }
 
 const ALL: &[(&str, Own, &[&str])] = &[
@@ -18,7 +17,6 @@ const ALL: &[(&str, Own, &[&str])] = &[
     ("/readyz", Own::Readiness, &["GET", "HEAD"]),
     ("/metrics", Own::Metrics, &["GET", "HEAD"]),
     ("/openapi.json", Own::OpenApi, &["GET", "HEAD"]),
-    ("/pointsman/v1/Clock", Own::Clock, &["GET", "HEAD", "POST"]),
 ];
 
 impl Own {

@@ -153,12 +153,10 @@ fn call(method: &str, path: &str, form: &str) -> api::Call {
     let parsed = api::parse(&HttpRequest {
         method,
         path,
-        query: "",
         content_type: Some("application/x-www-form-urlencoded"),
-        if_match: None,
         body: form.as_bytes(),
         base_url: "http://localhost",
-        peer: None,
+        ..HttpRequest::default()
     });
     parsed.unwrap_or_else(|error| panic!("{method} {path} {form}: {}", error.message))
 }

@@ -3,6 +3,7 @@
 mod callbacks;
 mod clock;
 mod commits;
+mod event_streams;
 mod requests;
 mod restarts;
 mod support;

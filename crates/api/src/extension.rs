@@ -1,0 +1,90 @@
+//! What extensions have in common: strict parameters, and requests that the server carries out beside the state.
+//! Reference: extensions, section 1.
+
+use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Timestamp, Workspace};
+
+use crate::errors::{self, ApiError};
+
+/// A call whose Workspace, parameters and credentials are in order, for the server to carry out.
+#[derive(Clone, Debug)]
+pub enum ServerRequest {
+    EventStream(EventStreamRequest),
+}
+
+/// Events as a stream. Reference: extensions, section 9.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventStreamRequest {
+    pub workspace: Sid<Workspace>,
+    pub account: Sid<Account>,
+    /// Empty is every kind.
+    pub kinds: Vec<EventKind>,
+    pub begin: StreamBegin,
+    /// Goes on with what happens; else ends with what there is.
+    pub follow: bool,
+}
+
+/// Where a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamBegin {
+    /// With the oldest event that is kept.
+    Start,
+    /// With what happens after the request.
+    Now,
+    /// With the first event at or after an instant.
+    At(Timestamp),
+    /// With the event that follows this one.
+    After(Sid<PublicEvent>),
+}
+
+/// The error of a parameter that the operation does not have; it names the nearest one.
+pub(crate) fn unknown_parameter(name: &str, known: &[&str]) -> ApiError {
+    let nearest = known.iter().min_by_key(|known| distance(name, known));
+    let expected = match (nearest, known) {
+        (None, _) => "no parameters".to_string(),
+        (Some(nearest), [_, _, _, ..]) => format!("{nearest}, perhaps"),
+        (Some(_), few) => few.join(" or "),
+    };
+    ApiError::new(&errors::UNKNOWN_PARAMETER, &[("name", &name), ("expected", &expected)])
+}
+
+/// How many characters must be put in, taken out or replaced to make one text of the other; case does not matter.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    // Whoever sends a name of thousands of characters meant none of ours.
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (index, left) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (place, right) in b.chars().enumerate() {
+            let replaced = diagonal + usize::from(left != right);
+            diagonal = row[place + 1];
+            row[place + 1] = replaced.min(row[place] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_parameter_is_named() {
+        let message = |name, known: &[&str]| unknown_parameter(name, known).message;
+        assert_eq!(message("advance", &["Advance", "Until"]), "Unknown parameter advance: expected Advance or Until");
+        assert_eq!(
+            message("PageSiz", &["From", "PageSize", "Page"]),
+            "Unknown parameter PageSiz: expected PageSize, perhaps"
+        );
+        assert_eq!(message("x", &[]), "Unknown parameter x: expected no parameters");
+    }
+
+    #[test]
+    fn distances_count_single_characters() {
+        for (a, b, expected) in
+            [("", "abc", 3), ("abc", "", 3), ("abc", "ABC", 0), ("folow", "Follow", 1), ("from", "form", 2)]
+        {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! `/pointsman/v1/Workspaces/{WorkspaceSid}/EventStream`: events as they happen. Reference: extensions, section 9.
+//!
+//! ```text
+//! projector ──► history ──► page of events ──► frame ──► body ──► socket
+//!      └─ position (watch) ───┘ one at a time: a slow reader is read for later, never buffered
+//! ```
+//!
+//! A stream reads the history and nothing else, so that what it shows is durable and in order. It keeps its place as
+//! the key of the last event that it has passed; when there is nothing after it, it waits for the projector.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+use hyper::header::{ACCEPT, HeaderMap};
+use pointsman_api::cloud_event::write_cloud_event;
+use pointsman_api::event_fields::Place;
+use pointsman_api::{Answer, ApiError, EventStreamRequest, Header, StreamBegin, errors};
+use pointsman_dispatcher::Caller;
+use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Timestamp};
+use pointsman_record::public_event::{self, kind_number};
+use pointsman_store::{HistoryCursor, HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
+use tokio::sync::{mpsc, watch};
+
+use super::App;
+use crate::clock;
+use crate::history::HistoryError;
+use crate::limits;
+use crate::listener::stopped;
+use crate::logging::chain;
+use crate::metrics::Metrics;
+use crate::storage::{Closed, Storage};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The streams that are open, and when they must end.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    open: Mutex<BTreeMap<Sid<Account>, usize>>,
+    metrics: Arc<Metrics>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Room for one stream; gives it back at its end.
+#[derive(Debug)]
+struct Room {
+    streams: Arc<Streams>,
+    account: Sid<Account>,
+}
+
+impl Streams {
+    pub(crate) fn new(metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Streams {
+        Streams { open: Mutex::default(), metrics, stopping }
+    }
+
+    fn enter(self: &Arc<Streams>, account: Sid<Account>) -> Result<Room, ApiError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let full =
+            |max: usize, whose: &str| ApiError::new(&errors::TOO_MANY_STREAMS, &[("max", &max), ("whose", &whose)]);
+        if limits::EVENT_STREAMS_MAX <= open.values().sum() {
+            return Err(full(limits::EVENT_STREAMS_MAX, "on this server"));
+        }
+        let own = open.entry(account).or_default();
+        if limits::EVENT_STREAMS_PER_ACCOUNT_MAX <= *own {
+            return Err(full(limits::EVENT_STREAMS_PER_ACCOUNT_MAX, "of one account"));
+        }
+        *own += 1;
+        self.metrics.event_streams_open(open.values().sum());
+        Ok(Room { streams: Arc::clone(self), account })
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut open = self.streams.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = open.get_mut(&self.account).expect("its room is counted");
+        *own -= 1;
+        if *own == 0 {
+            open.remove(&self.account);
+        }
+        self.streams.metrics.event_streams_open(open.values().sum());
+    }
+}
+
+/// A body that is still being written.
+#[derive(Debug)]
+pub(crate) struct Streamed(mpsc::Receiver<Result<Bytes, Broken>>);
+
+/// The stream ends before its end: the reader connects again, and is told more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the stream of events broke off")]
+pub(crate) struct Broken;
+
+impl Body for Streamed {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        self.0.poll_recv(context).map(|next| next.map(|piece| piece.map(Frame::data)))
+    }
+}
+
+/// How events stand in the body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Format {
+    ServerSentEvents,
+    Lines,
+}
+
+impl Format {
+    /// Server-sent events for whoever names them.
+    fn accepted(headers: &HeaderMap) -> Format {
+        let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let is_named = accepted.any(|value| value.to_ascii_lowercase().contains("text/event-stream"));
+        if is_named { Format::ServerSentEvents } else { Format::Lines }
+    }
+
+    fn media_type(self) -> &'static str {
+        match self {
+            Format::ServerSentEvents => "text/event-stream",
+            Format::Lines => "application/x-ndjson",
+        }
+    }
+
+    /// What shows that the stream lives: a comment, or an empty line.
+    fn heart_beat(self) -> Bytes {
+        match self {
+            Format::ServerSentEvents => Bytes::from_static(b":\n\n"),
+            Format::Lines => Bytes::from_static(b"\n"),
+        }
+    }
+
+    fn write(self, out: &mut String, event: &PublicEvent, place: &Place, account_name: &str) {
+        if self == Format::ServerSentEvents {
+            out.push_str("id: ");
+            out.push_str(&event.sid.to_string());
+            out.push_str("\ndata: ");
+        }
+        write_cloud_event(out, event, place, account_name);
+        out.push_str(if self == Format::ServerSentEvents { "\n\n" } else { "\n" });
+    }
+}
+
+/// Opens a stream for a request whose Workspace was found.
+///
+/// - `position`: what the stream must have seen of the journal before it begins.
+/// - `is_head`: only the head is wanted.
+pub(super) async fn open(
+    app: &App,
+    caller: Caller,
+    request: EventStreamRequest,
+    position: Position,
+    headers: &HeaderMap,
+    is_head: bool,
+) -> Result<(Answer, Option<Streamed>), Answer> {
+    let room = app.streams.enter(request.account).map_err(|error| error.answer())?;
+    super::history_reaches(app, position).await?;
+    let format = Format::accepted(headers);
+    let place = first_place(app, &request).await?;
+    let answer = Answer {
+        status: 200,
+        headers: vec![
+            Header::new("Content-Type", format.media_type()),
+            // Proxies that collect answers before they pass them on are asked not to.
+            Header::new("X-Accel-Buffering", "no"),
+        ],
+        body: String::new(),
+    };
+    if is_head {
+        return Ok((answer, None));
+    }
+    let (pieces, body) = mpsc::channel(1);
+    let stream = Stream {
+        room,
+        caller,
+        account_name: account_name(app, request.account),
+        request,
+        format,
+        place,
+        retention_ms: i64::from(app.settings.events_retention_days) * DAY_MS,
+        accounts: Arc::clone(&app.accounts),
+        storage: Arc::clone(&app.storage),
+        clock: Arc::clone(&app.clock),
+        projected: app.projector.position(),
+        stopping: app.streams.stopping.clone(),
+        pieces,
+        written: clock::instant(),
+    };
+    tokio::spawn(stream.run());
+    Ok((answer, Some(Streamed(body))))
+}
+
+fn account_name(app: &App, account: Sid<Account>) -> Arc<str> {
+    app.accounts.read().account(account).map(|account| Arc::clone(&account.friendly_name)).unwrap_or_default()
+}
+
+/// Where a stream stands in the history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct StreamPlace {
+    /// The last event that it has passed.
+    passed: Option<(HistoryKey, [u8; 16])>,
+    /// Events before this instant are not shown.
+    from: Timestamp,
+    /// Nothing up to here is still to be shown, whatever is dropped of it.
+    complete_to: Timestamp,
+    /// The last event of a stream that does not follow; `None` for one that does, or that has nothing to show.
+    last: Option<HistoryKey>,
+}
+
+async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPlace, Answer> {
+    let workspace = request.workspace.bytes();
+    let newest = HistoryQuery { limit: 1, ..HistoryQuery::all(workspace) };
+    let begin = request.begin;
+    let storage = Arc::clone(&app.storage);
+    let read = blocking(move || {
+        storage.with(|store| {
+            let newest = store.history(&newest)?.events.pop();
+            let passed = match begin {
+                StreamBegin::Start | StreamBegin::At(_) => None,
+                StreamBegin::Now => newest.clone(),
+                StreamBegin::After(sid) => match store.history_event(workspace, sid.bytes())? {
+                    Some(event) => Some(event),
+                    None => return Ok(Err(ApiError::new(&errors::CURSOR_GONE, &[("sid", &sid)]))),
+                },
+            };
+            Ok(Ok((passed, newest)))
+        })
+    });
+    let (passed, newest) = match read.await {
+        Ok(Ok(found)) => found.map_err(|error| error.answer())?,
+        Ok(Err(error)) => return Err(failed(&error).answer()),
+        Err(_closed) => return Err(ApiError::unavailable().answer()),
+    };
+    Ok(StreamPlace {
+        passed: passed.map(|event| (event.key, event.sid)),
+        from: match begin {
+            StreamBegin::At(instant) => instant,
+            StreamBegin::Start | StreamBegin::Now | StreamBegin::After(_) => Timestamp(0),
+        },
+        complete_to: app.clock.now(),
+        last: newest.map(|event| event.key),
+    })
+}
+
+fn failed(error: &HistoryError) -> ApiError {
+    tracing::error!(error = chain(error), "failed to read the event history");
+    ApiError::internal()
+}
+
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(read).await.expect("reading the history does not panic")
+}
+
+/// One open stream.
+struct Stream {
+    room: Room,
+    caller: Caller,
+    account_name: Arc<str>,
+    request: EventStreamRequest,
+    format: Format,
+    place: StreamPlace,
+    retention_ms: i64,
+    accounts: Arc<crate::accounts::AccountsKeeper>,
+    storage: Arc<Storage>,
+    clock: Arc<clock::Clock>,
+    projected: watch::Receiver<Position>,
+    stopping: watch::Receiver<bool>,
+    pieces: mpsc::Sender<Result<Bytes, Broken>>,
+    /// When something was handed over last.
+    written: Instant,
+}
+
+/// Why a stream ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    /// All is said, the reader is gone, or the server stops.
+    Complete,
+    /// The reader must be told that something is missing.
+    Broken,
+}
+
+impl Stream {
+    async fn run(mut self) {
+        let (workspace_sid, account) = (self.request.workspace, self.room.account);
+        tracing::debug!(%workspace_sid, %account, "event stream opened");
+        if self.write_all().await == End::Broken {
+            // When the reader is gone there is nobody to tell.
+            let _ = self.pieces.send(Err(Broken)).await;
+        }
+        tracing::debug!(%workspace_sid, %account, "event stream ended");
+    }
+
+    async fn write_all(&mut self) -> End {
+        loop {
+            // Marked before the read: what is projected meanwhile wakes this again.
+            self.projected.borrow_and_update();
+            let now = self.clock.now();
+            let page = match self.read(now).await {
+                Ok(Ok(Some(page))) => page,
+                Ok(Ok(None)) => {
+                    tracing::info!(workspace_sid = %self.request.workspace, "an event stream fell behind what is kept");
+                    return End::Broken;
+                }
+                Ok(Err(error)) => {
+                    failed(&error);
+                    return End::Broken;
+                }
+                // The store is being opened again.
+                Err(_closed) => HistoryPage { events: Vec::new(), more: false },
+            };
+            let more = page.more;
+            if let Err(end) = self.show(page, now).await {
+                return end;
+            }
+            if more {
+                continue;
+            }
+            if !self.request.follow {
+                return End::Complete;
+            }
+            self.place.complete_to = now;
+            if let Err(end) = self.wait().await {
+                return end;
+            }
+        }
+    }
+
+    /// The events that follow; `None` when some of them may have been dropped already.
+    async fn read(&self, now: Timestamp) -> Result<Result<Option<HistoryPage>, HistoryError>, Closed> {
+        let workspace = self.request.workspace.bytes();
+        let place = self.place;
+        // All types are read, so that the place moves on past those that are not wanted.
+        let query = HistoryQuery {
+            from_ms: place.from.0,
+            order: HistoryOrder::OldestFirst,
+            cursor: place.passed.map_or(HistoryCursor::Start, |(key, _)| HistoryCursor::After(key)),
+            limit: limits::EVENT_STREAM_PAGE,
+            ..HistoryQuery::all(workspace)
+        };
+        let may_be_dropped = place.complete_to.0 < now.0 - self.retention_ms;
+        let storage = Arc::clone(&self.storage);
+        blocking(move || {
+            storage.with(|store| {
+                // Days are dropped from the oldest on: while this one is there, so is all that follows.
+                if let Some((_, sid)) = place.passed.filter(|_| may_be_dropped)
+                    && store.history_event(workspace, sid)?.is_none()
+                {
+                    return Ok(None);
+                }
+                Ok(Some(store.history(&query)?))
+            })
+        })
+        .await
+    }
+
+    async fn show(&mut self, page: HistoryPage, now: Timestamp) -> Result<(), End> {
+        let mut frame = String::new();
+        for stored in page.events {
+            if !self.request.follow && self.place.last < Some(stored.key) {
+                self.hand_over(frame).await?;
+                return Err(End::Complete);
+            }
+            self.place.passed = Some((stored.key, stored.sid));
+            self.place.complete_to = Timestamp(stored.key.at_ms);
+            if self.wants(&stored) {
+                let Ok(event) = public_event::decode(&stored.payload) else {
+                    let event_sid = Sid::<PublicEvent>::from_bytes(stored.sid);
+                    tracing::error!(%event_sid, "a stored event cannot be read");
+                    return Err(End::Broken);
+                };
+                let horizon = now.0 - i64::from(pointsman_api::limits::REDACTION_DAYS) * DAY_MS;
+                let (account, workspace) = (self.request.account, self.request.workspace);
+                let place = Place { account, workspace, redact: event.at.0 < horizon };
+                self.format.write(&mut frame, &event, &place, &self.account_name);
+            }
+            if stored.kind == kind_number(EventKind::WorkspaceDeleted) {
+                self.hand_over(frame).await?;
+                return Err(End::Complete);
+            }
+            if limits::EVENT_STREAM_FRAME_BYTES <= frame.len() {
+                self.hand_over(std::mem::take(&mut frame)).await?;
+            }
+        }
+        self.hand_over(frame).await
+    }
+
+    fn wants(&self, stored: &HistoryEvent) -> bool {
+        let kinds = &self.request.kinds;
+        kinds.is_empty() || kinds.iter().any(|kind| kind_number(*kind) == stored.kind)
+    }
+
+    /// Gives a frame to the connection once it has taken the one before.
+    async fn hand_over(&mut self, frame: String) -> Result<(), End> {
+        if frame.is_empty() { Ok(()) } else { self.send(Bytes::from(frame)).await }
+    }
+
+    async fn send(&mut self, frame: Bytes) -> Result<(), End> {
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stopping) => Err(End::Complete),
+            sent = self.pieces.send(Ok(frame)) => {
+                self.written = clock::instant();
+                sent.map_err(|_| End::Complete)
+            }
+        }
+    }
+
+    /// Waits until there may be something new; shows now and then that the stream lives.
+    async fn wait(&mut self) -> Result<(), End> {
+        let next_beat = tokio::time::Instant::from_std(self.written + limits::EVENT_STREAM_HEART_BEAT);
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.stopping) => Err(End::Complete),
+            () = self.pieces.closed() => Err(End::Complete),
+            () = tokio::time::sleep_until(next_beat) => {
+                if !self.accounts.still_allows(self.caller) {
+                    return Err(End::Complete);
+                }
+                self.send(self.format.heart_beat()).await
+            }
+            // The projector has ended, and with it the server.
+            changed = self.projected.changed() => changed.map_err(|_| End::Complete),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn streams() -> Arc<Streams> {
+        let (_, stopping) = watch::channel(false);
+        Arc::new(Streams::new(Arc::new(Metrics::new()), stopping))
+    }
+
+    fn account(number: usize) -> Sid<Account> {
+        Sid::from_bytes([number as u8; 16])
+    }
+
+    #[test]
+    fn an_account_has_room_for_so_many_streams_and_no_more() {
+        let streams = streams();
+        let mut rooms: Vec<Room> =
+            (0..limits::EVENT_STREAMS_PER_ACCOUNT_MAX).map(|_| streams.enter(account(1)).unwrap()).collect();
+        assert_eq!(streams.enter(account(1)).unwrap_err().status(), 429);
+        assert!(streams.enter(account(2)).is_ok());
+        rooms.pop();
+        assert!(streams.enter(account(1)).is_ok());
+    }
+
+    #[test]
+    fn the_server_has_room_for_so_many_streams_and_no_more() {
+        let streams = streams();
+        let per_account = limits::EVENT_STREAMS_PER_ACCOUNT_MAX;
+        let mut rooms: Vec<Room> = (0..limits::EVENT_STREAMS_MAX)
+            .map(|number| streams.enter(account(number / per_account)).unwrap())
+            .collect();
+        let refused = streams.enter(account(255)).unwrap_err();
+        assert_eq!((refused.status(), refused.message.contains("on this server")), (429, true));
+        rooms.pop();
+        assert!(streams.enter(account(255)).is_ok());
+        drop(rooms);
+        assert!(streams.open.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn server_sent_events_are_for_whoever_names_them() {
+        for (accept, expected) in [
+            ("text/event-stream", Format::ServerSentEvents),
+            ("application/json, Text/Event-Stream;q=0.9", Format::ServerSentEvents),
+            ("application/x-ndjson", Format::Lines),
+            ("*/*", Format::Lines),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
+            assert_eq!(Format::accepted(&headers), expected, "{accept}");
+        }
+        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Lines);
+    }
+}
