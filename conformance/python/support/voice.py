@@ -47,6 +47,8 @@ class VoiceServer:
 
     def __init__(self):
         self.answers: dict[str, Answer | Callable[[Request], Answer]] = {}
+        self.calls: dict[str, str] = {}
+        """The call that was made for a request, by the request's idempotency token."""
         self._requests: list[Request] = []
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -110,15 +112,18 @@ class VoiceServer:
 
     def _success(self, request: Request) -> Answer:
         if request.path == "/Calls":
-            return 201, {"sid": self.new_sid("CA"), "status": "queued"}
+            return 201, {"sid": self._call(request), "status": "queued"}
         if request.path.endswith("/Participants"):
-            return 201, {"call_sid": self.new_sid("CA"), "conference_sid": self.new_sid("CF"), "status": "queued"}
+            return 201, {"call_sid": self._call(request), "conference_sid": self.new_sid("CF"), "status": "queued"}
         return 200, {"sid": request.path.split("/")[-1], "status": "in-progress"}
+
+    def _call(self, request: Request) -> str:
+        return self.calls.setdefault(request.token, self.new_sid("CA"))
 
     def new_sid(self, prefix: str) -> str:
         return f"{prefix}{next(self._numbers):032x}"
 
-    def requests(self, path: str | None = None) -> list[Request]:
+    def asked(self, path: str | None = None) -> list[Request]:
         """What was asked so far, in order, of this path or in all."""
         with self._lock:
             return [request for request in self._requests if path in (None, request.path)]

@@ -28,7 +28,7 @@ pub enum Outcome {
 }
 
 /// An assignment instruction that needs telephony. It is checked, and where `held` the reservation is on hold until
-/// `EndSetup`; without telephony that is sent at once with `SetupOutcome::Accepted` (reference: routing, section 5).
+/// whoever bridges calls tells how the set-up ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instructed {
     pub reservation: pointsman_engine::Id<pointsman_engine::Reservation>,

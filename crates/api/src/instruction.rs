@@ -14,6 +14,7 @@ use pointsman_expression::Value as Json;
 
 use crate::errors::{self, ApiError, ErrorCode};
 use crate::execute::Instructed;
+use crate::json::Object;
 use crate::limits::RING_SECONDS_MAX;
 use crate::parameters::{Case, Empty, HTTP_METHODS, Kind, Spec, Value, parse_sid};
 use crate::rejections;
@@ -279,7 +280,49 @@ impl VoiceInstruction {
         }
     }
 
-    fn is_set(&self, field: &str) -> bool {
+    /// The instruction as an assignment callback would answer it; [`VoiceInstruction::from_json`] reads it.
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        let mut object = Object::open(&mut out);
+        object.text("instruction", self.verb.name());
+        for (name, value) in &self.fields {
+            match value {
+                FieldValue::Text(text) => object.text(name, text),
+                FieldValue::Bool(truth) => object.raw(name, if *truth { "true" } else { "false" }),
+                FieldValue::Integer(number) => object.integer(name, *number),
+                FieldValue::List(words) => object.text(name, &words.join(",")),
+            }
+        }
+        object.close();
+        out
+    }
+
+    /// Reads what [`VoiceInstruction::to_json`] wrote; `None` for anything else.
+    pub fn from_json(text: &str) -> Option<Self> {
+        match parse_callback_answer(Some("application/json"), text.as_bytes()) {
+            CallbackAnswer::Instruction(Instruction::Voice(instruction)) => Some(instruction),
+            CallbackAnswer::Instruction(Instruction::Accept | Instruction::Reject { .. })
+            | CallbackAnswer::NoInstruction
+            | CallbackAnswer::NotJson
+            | CallbackAnswer::Refused { .. } => None,
+        }
+    }
+
+    pub fn integer(&self, field: &str) -> Option<i64> {
+        match self.fields.get(field) {
+            Some(FieldValue::Integer(number)) => Some(*number),
+            Some(FieldValue::Text(_) | FieldValue::Bool(_) | FieldValue::List(_)) | None => None,
+        }
+    }
+
+    pub fn list(&self, field: &str) -> Option<&[&'static str]> {
+        match self.fields.get(field) {
+            Some(FieldValue::List(words)) => Some(words),
+            Some(FieldValue::Text(_) | FieldValue::Bool(_) | FieldValue::Integer(_)) | None => None,
+        }
+    }
+
+    pub fn is_set(&self, field: &str) -> bool {
         self.fields.get(field) == Some(&FieldValue::Bool(true))
     }
 
@@ -639,6 +682,19 @@ mod tests {
         let call = expected(r#"{"instruction":"call","accept":"TRUE","url":"https://a.example"}"#);
         assert!(call.holds());
         assert!(!expected(r#"{"instruction":"redirect"}"#).holds());
+    }
+
+    #[test]
+    fn an_instruction_is_written_down_and_read_back() {
+        for body in [
+            r#"{"instruction":"dequeue","to":"client:\"ann\"","timeout":999,"status_callback_events":"ringing,answered"}"#,
+            r#"{"instruction":"call","from":"+15550100","url":"https://a.example/x","accept":true}"#,
+            r#"{"instruction":"conference","record":"true","muted":true,"max_participants":2,"beep":"onEnter","region":"ie1"}"#,
+        ] {
+            let CallbackAnswer::Instruction(Instruction::Voice(read)) = answer(body) else { panic!("{body}") };
+            assert_eq!(VoiceInstruction::from_json(&read.to_json()), Some(read));
+        }
+        assert_eq!(VoiceInstruction::from_json(""), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use pointsman_api::{Answer, Call, HistoryRequest, ServerRequest, WorkspaceRow};
 use pointsman_engine::{Account, Alert, CreateWorkspace, PublicEvent, Reservation, Sid, Timestamp, Workspace};
 use pointsman_record::delivery::{About, Delivery, VoiceStep};
 
+use crate::bridge::VoiceCallback;
+
 /// Whom a reply is for; the caller makes them up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -24,6 +26,8 @@ pub enum Input {
     Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
     /// The voice API answered a request, or did not.
     VoiceAnswered { workspace: Sid<Workspace>, step: VoiceStep, about: About, outcome: VoiceOutcome },
+    /// The voice provider asks for something.
+    Voice { ticket: Ticket, callback: Box<VoiceCallback> },
     /// Let due timers fire.
     Tick,
     /// Answers when everything before it is committed.

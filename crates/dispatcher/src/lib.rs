@@ -4,18 +4,21 @@
 //!   committed and with what may leave the process once it is. **Nothing in a batch may leave before its records are
 //!   durable**: that is the caller's promise (design: section 2).
 //! - [`Deliveries`] decides which callback is sent next, how often and when; the caller sends.
+//! - [`Telephony`] says what becomes of instructions that need calls; the bridge works on the Shard's turns.
 //! - [`authenticate`] tells who calls.
 //!
 //! No socket, no file, no clock and no thread is in here, so the simulator runs the same code.
 
 mod auth;
 mod batch;
+mod bridge;
 mod deliveries;
 pub mod limits;
 mod shard;
 
 pub use crate::auth::{Caller, authenticate};
-pub use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
+pub use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome};
+pub use crate::bridge::{Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
 pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect};
 pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 

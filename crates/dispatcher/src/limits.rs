@@ -9,5 +9,9 @@ pub const ASSIGNMENT_TIMEOUT_MS: u32 = 5_000;
 /// First and longest bound of the pause after a failed callback that is guaranteed (section 6).
 pub const BACK_OFF_MS_FIRST: u64 = 1_000;
 pub const BACK_OFF_MS_MAX: u64 = 300_000;
+/// Seconds that a Worker's call rings unless the instruction says otherwise, and the longest that the voice API allows
+/// (sections 8.3 and 11.3).
+pub const RING_SECONDS_DEFAULT: i64 = 60;
+pub const VOICE_RING_SECONDS_MAX: i64 = 600;
 /// Bytes read of an assignment callback's answer (section 12.4).
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use pointsman_api::instruction::{CallbackAnswer, Instruction, check_instruction};
 use pointsman_api::{self as api, ApiError, Call, HistoryCursor, Outcome, Target, event_fields, rejections};
 use pointsman_engine::{
-    Account, Command, CreateWorkspace, Engine, Event, EventKind, Id, Limits, PublicEvent, Reservation, SetupOutcome,
-    Sid, Snapshot, State, Timestamp, Turn, TurnRecord, Workspace,
+    Account, Command, CreateWorkspace, Engine, Event, EventKind, Id, Limits, PublicEvent, Reservation, Sid, Snapshot,
+    State, Timestamp, Turn, TurnRecord, Workspace,
 };
 use pointsman_record as record;
-use pointsman_record::delivery::{Content, Delivery};
+use pointsman_record::delivery::{About, Content, Delivery, VoiceStep};
 
-use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket};
+use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome};
+use crate::bridge::{self, Telephony, VoiceCallback};
 
 /// Runs the Workspaces that it was given. One thread owns it.
 #[derive(Debug)]
 pub struct Shard {
     limits: Limits,
+    telephony: Telephony,
     workspaces: BTreeMap<Sid<Workspace>, Hosted>,
     /// The earliest timer of each Workspace that has one.
     deadlines: BTreeSet<(Timestamp, Sid<Workspace>)>,
@@ -66,8 +68,8 @@ impl std::error::Error for RestoreError {
 }
 
 impl Shard {
-    pub const fn new(limits: Limits) -> Self {
-        Self { limits, workspaces: BTreeMap::new(), deadlines: BTreeSet::new() }
+    pub const fn new(limits: Limits, telephony: Telephony) -> Self {
+        Self { limits, telephony, workspaces: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 
     /// Runs one input at an instant and adds what came of it to the batch.
@@ -86,8 +88,10 @@ impl Shard {
             Input::Assigned { workspace, reservation, outcome } => {
                 self.assigned(now, workspace, reservation, &outcome, batch);
             }
-            // No instruction asks the voice API yet.
-            Input::VoiceAnswered { about, .. } => batch.outbox.push(OutboxChange::Done { sid: about.sid }),
+            Input::VoiceAnswered { workspace, step, about, outcome } => {
+                self.voice_answered(now, workspace, step, about, &outcome, batch);
+            }
+            Input::Voice { ticket, callback } => self.voice(now, ticket, &callback, batch),
             Input::Tick => self.tick(now, batch),
             Input::Barrier { ticket } => {
                 batch.replies.push((ticket, Reply::Barrier { next_deadline: self.next_deadline() }));
@@ -182,6 +186,7 @@ impl Shard {
             return;
         };
         let mut turn = hosted.engine.begin(now);
+        let mut sends = Vec::new();
         let outcome = api::execute(call, &mut turn);
         let reply = match outcome {
             Outcome::Answer(answer) => Reply::Answer(answer),
@@ -197,15 +202,13 @@ impl Shard {
             }
             Outcome::Server(request) => Reply::Server(request),
             Outcome::Instruction { answer, instructed } => {
-                if instructed.held {
-                    finish_setup(&mut turn, instructed.reservation);
-                }
+                sends = bridge::instruct(&mut turn, &self.telephony, &instructed);
                 Reply::Answer(answer)
             }
         };
         let record = turn.finish();
         batch.replies.push((ticket, reply));
-        self.keep(call.workspace().expect("it was found by it"), record, Vec::new(), batch);
+        self.keep(call.workspace().expect("it was found by it"), record, sends, batch);
     }
 
     fn create_workspace(
@@ -243,24 +246,59 @@ impl Shard {
         outcome: &AssignmentOutcome,
         batch: &mut Batch,
     ) {
-        let done = vec![OutboxChange::Done { sid: reservation.bytes() }];
-        let Some(hosted) = self.workspaces.get_mut(&workspace) else {
-            batch.outbox.extend(done);
+        batch.outbox.push(OutboxChange::Done { sid: reservation.bytes() });
+        let Some(hosted) = self.workspaces.get_mut(&workspace) else { return };
+        let mut turn = hosted.engine.begin(now);
+        let id = turn.state().find_reservation(reservation).map(|reservation| reservation.id);
+        let sends = id.map_or_else(Vec::new, |id| carry_out(&mut turn, &self.telephony, id, outcome));
+        let record = turn.finish();
+        self.keep(workspace, record, sends, batch);
+    }
+
+    /// The voice API's answer to a step of an instruction.
+    fn voice_answered(
+        &mut self,
+        now: Timestamp,
+        workspace: Sid<Workspace>,
+        step: VoiceStep,
+        about: About,
+        outcome: &VoiceOutcome,
+        batch: &mut Batch,
+    ) {
+        batch.outbox.push(OutboxChange::Done { sid: about.sid });
+        let Some(hosted) = self.workspaces.get_mut(&workspace) else { return };
+        let mut turn = hosted.engine.begin(now);
+        let sends = bridge::answered(&mut turn, &self.telephony, step, about, outcome);
+        let record = turn.finish();
+        self.keep(workspace, record, sends, batch);
+    }
+
+    /// A request of the voice provider. Where it does not name the Workspace, the one that has what it is about.
+    fn voice(&mut self, now: Timestamp, ticket: Ticket, callback: &VoiceCallback, batch: &mut Batch) {
+        let named = callback.workspace();
+        let is_it = |hosted: &&mut Hosted| {
+            let state = hosted.engine.state();
+            named.is_none_or(|named| named == state.workspace().sid) && callback.kind.is_in(state)
+        };
+        let (Some(hosted), Telephony::Bridged(voice_api)) = (self.workspaces.values_mut().find(is_it), &self.telephony)
+        else {
+            batch.replies.push((ticket, Reply::Answer(ApiError::not_found(&callback.path).answer())));
             return;
         };
         let mut turn = hosted.engine.begin(now);
-        if let Some(id) = turn.state().find_reservation(reservation).map(|reservation| reservation.id) {
-            carry_out(&mut turn, id, outcome);
-        }
+        let workspace = turn.state().workspace().sid;
+        let (answer, sends) = bridge::called(&mut turn, voice_api, callback);
         let record = turn.finish();
-        self.keep(workspace, record, done, batch);
+        batch.replies.push((ticket, Reply::Answer(answer)));
+        self.keep(workspace, record, sends, batch);
     }
 
     // What a turn leaves
 
     /// Numbers the record and works out whom its events are to be told.
-    fn keep(&mut self, sid: Sid<Workspace>, turn: TurnRecord, outbox: Vec<OutboxChange>, batch: &mut Batch) {
-        batch.outbox.extend(outbox);
+    ///
+    /// - `sends`: what the turn itself wants sent.
+    fn keep(&mut self, sid: Sid<Workspace>, turn: TurnRecord, sends: Vec<Arc<Delivery>>, batch: &mut Batch) {
         batch.alerts.extend(turn.alerts.iter().map(|alert| (sid, *alert)));
         self.note_deadline(sid);
         if turn.is_empty() {
@@ -268,7 +306,12 @@ impl Shard {
         }
         let hosted = self.workspaces.get_mut(&sid).expect("its turn has just run");
         let state = hosted.engine.state();
-        for delivery in deliveries(state, &turn.published) {
+        let mut sends = sends;
+        sends.extend(deliveries(state, &turn.published));
+        if let Telephony::Bridged(voice_api) = &self.telephony {
+            sends.extend(turn.abandoned_calls.iter().map(|call| bridge::hang_up(state, voice_api, call)));
+        }
+        for delivery in sends {
             batch.outbox.push(OutboxChange::Put(delivery.clone()));
             batch.deliveries.push(delivery);
         }
@@ -323,39 +366,51 @@ pub fn restore_state(
 }
 
 /// Does what the application's answer says.
-fn carry_out(turn: &mut Turn<'_>, id: Id<Reservation>, outcome: &AssignmentOutcome) {
-    let answer = match outcome {
-        AssignmentOutcome::Failed => return run(turn, Command::FailCallback { reservation: id }),
-        AssignmentOutcome::Answered(answer) => answer,
+fn carry_out(
+    turn: &mut Turn<'_>,
+    telephony: &Telephony,
+    id: Id<Reservation>,
+    outcome: &AssignmentOutcome,
+) -> Vec<Arc<Delivery>> {
+    let AssignmentOutcome::Answered(answer) = outcome else {
+        run(turn, Command::FailCallback { reservation: id });
+        return Vec::new();
     };
     run(turn, Command::AnswerCallback { reservation: id });
     let reservation_sid = turn.state().reservation(id).expect("found before").sid;
     let refused = match answer {
-        CallbackAnswer::NoInstruction | CallbackAnswer::NotJson => return,
-        CallbackAnswer::Instruction(instruction) => match follow(turn, id, instruction) {
-            Ok(()) => return,
+        CallbackAnswer::NoInstruction | CallbackAnswer::NotJson => return Vec::new(),
+        CallbackAnswer::Instruction(instruction) => match follow(turn, telephony, id, instruction) {
+            Ok(sends) => return sends,
             Err(error) => (error.code(), error.message),
         },
         CallbackAnswer::Refused { code, message } => (*code, message.clone()),
     };
     let (code, reason) = refused;
     tracing::warn!(code, %reservation_sid, reason, "assignment instruction not carried out");
+    Vec::new()
 }
 
 /// Follows an instruction, as a Reservation update with the same would.
-fn follow(turn: &mut Turn<'_>, id: Id<Reservation>, instruction: &Instruction) -> Result<(), ApiError> {
+fn follow(
+    turn: &mut Turn<'_>,
+    telephony: &Telephony,
+    id: Id<Reservation>,
+    instruction: &Instruction,
+) -> Result<Vec<Arc<Delivery>>, ApiError> {
     let command = match instruction {
         Instruction::Accept => Command::AcceptReservation { id },
         Instruction::Reject { activity } => Command::RejectReservation { id, activity: *activity },
         Instruction::Voice(voice) => {
             let instructed = check_instruction(turn.state(), id, voice.clone())?;
-            let Some(command) = instructed.command() else { return Ok(()) };
-            apply(turn, id, command)?;
-            finish_setup(turn, id);
-            return Ok(());
+            if let Some(command) = instructed.command() {
+                apply(turn, id, command)?;
+            }
+            return Ok(bridge::instruct(turn, telephony, &instructed));
         }
     };
-    apply(turn, id, command)
+    apply(turn, id, command)?;
+    Ok(Vec::new())
 }
 
 fn apply(turn: &mut Turn<'_>, id: Id<Reservation>, command: Command) -> Result<(), ApiError> {
@@ -368,11 +423,6 @@ fn apply(turn: &mut Turn<'_>, id: Id<Reservation>, command: Command) -> Result<(
 fn run(turn: &mut Turn<'_>, command: Command) {
     let outcome = turn.apply(command);
     assert!(outcome.is_ok(), "callbacks are never refused");
-}
-
-/// Without telephony an instruction that needs it is taken as carried out (reference: routing, section 5).
-fn finish_setup(turn: &mut Turn<'_>, reservation: Id<Reservation>) {
-    run(turn, Command::EndSetup { reservation, outcome: SetupOutcome::Accepted });
 }
 
 /// The callbacks that a turn's events ask for (reference: events-and-callbacks, sections 6 and 7.1).

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, Instruction};
 use pointsman_api::{Answer, CallScope, HttpRequest, create_workspace_command, parse};
-use pointsman_dispatcher::{AssignmentOutcome, Batch, Content, Delivery, Input, OutboxChange, Reply, Shard, Ticket};
+use pointsman_dispatcher::{
+    AssignmentOutcome, Batch, Content, Delivery, Input, OutboxChange, Reply, Shard, Telephony, Ticket,
+};
 use pointsman_engine::{Account, Limits, Sid, Timestamp};
 
 const MINE: Sid<Account> = Sid::from_bytes([1; 16]);
@@ -22,7 +24,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let shard = Shard::new(Limits::default());
+        let shard = Shard::new(Limits::default(), Telephony::None);
         Self { shard, now: 1_760_000_000_000, made: 0, batch: Batch::default(), stored: BTreeMap::new() }
     }
 
@@ -226,7 +228,7 @@ fn what_was_stored_makes_the_same_workspaces_again() {
     assert_eq!(bench.request(MINE, "DELETE", &gone, "").status, 204);
     assert_eq!(bench.batch.deleted.len(), 1);
 
-    let mut restored = Shard::new(Limits::default());
+    let mut restored = Shard::new(Limits::default(), Telephony::None);
     let exist: Vec<bool> =
         bench.stored.values().map(|records| restored.restore(None, records.iter().cloned()).unwrap()).collect();
     assert_eq!(exist, [true, false], "a deleted Workspace does not come back");
@@ -242,7 +244,7 @@ fn records_that_do_not_begin_with_a_creation_are_refused() {
     let mut bench = Bench::new();
     bench.set_up(MINE, "");
     let records = bench.stored.values().next().unwrap()[1..].to_vec();
-    let mut shard = Shard::new(Limits::default());
+    let mut shard = Shard::new(Limits::default(), Telephony::None);
     assert!(shard.restore(None, records.into_iter()).is_err());
     assert!(shard.restore(None, [(1, b"nonsense".to_vec())].into_iter()).is_err());
 }

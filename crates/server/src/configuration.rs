@@ -43,6 +43,7 @@ pub struct Configuration {
     pub events_retention_days: u32,
     pub statistics_retention_days: u32,
     pub callbacks: Callbacks,
+    pub voice: Voice,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -78,6 +79,29 @@ pub struct Callbacks {
     pub networks_allow: Vec<IpNet>,
     /// `None`: private and link-local ranges, unless the server itself is only reachable locally.
     pub networks_deny: Option<Vec<IpNet>>,
+}
+
+/// The voice API that carries out instructions which need calls. Address, account and token go together.
+#[derive(Clone, Default)]
+pub struct Voice {
+    pub base_url: Option<String>,
+    pub account_sid: Option<String>,
+    pub auth_token: Option<String>,
+    pub callback_url: Option<String>,
+    pub assume_success: bool,
+}
+
+impl std::fmt::Debug for Voice {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Voice { base_url, account_sid, auth_token: _, callback_url, assume_success } = self;
+        formatter
+            .debug_struct("Voice")
+            .field("base_url", base_url)
+            .field("account_sid", account_sid)
+            .field("callback_url", callback_url)
+            .field("assume_success", assume_success)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +151,7 @@ impl Default for Configuration {
                 networks_allow: Vec::new(),
                 networks_deny: None,
             },
+            voice: Voice::default(),
             metrics: Metrics { enabled: true, listen: None },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
         }
@@ -196,6 +221,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigurationError> {
     let account = &loaded.configuration.account;
     if account.sid.is_some() != account.auth_token.is_some() {
         problems.push(Problem::HalfAccount);
+    }
+    let Voice { base_url, account_sid, auth_token, .. } = &loaded.configuration.voice;
+    let given = [base_url.is_some(), account_sid.is_some(), auth_token.is_some()];
+    if given.contains(&true) && given.contains(&false) {
+        problems.push(Problem::HalfVoice);
     }
     if problems.is_empty() { Ok(loaded) } else { Err(ConfigurationError::Settings { problems }) }
 }

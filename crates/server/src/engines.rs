@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use pointsman_dispatcher::{Batch, Input, Shard, Ticket};
+use pointsman_dispatcher::{Batch, Input, Shard, Telephony, Ticket};
 use pointsman_engine::{Account, Limits, Sid, Timestamp};
 use pointsman_record as record;
 use pointsman_store::{Position, SequenceNumber, Snapshot, StreamId};
@@ -109,6 +109,7 @@ pub(crate) struct EngineThread {
     pub(crate) count: usize,
     pub(crate) shard: Shard,
     pub(crate) limits: Limits,
+    pub(crate) telephony: Telephony,
     pub(crate) inbox: Receiver<Work>,
     pub(crate) handle: EngineHandle,
     pub(crate) commits: Sender<CommitRequest>,
@@ -313,7 +314,7 @@ impl Running {
     /// Makes the workspaces again, trying until the store can be read.
     fn rebuild(&mut self) {
         loop {
-            self.thread.shard = Shard::new(self.thread.limits);
+            self.thread.shard = Shard::new(self.thread.limits, self.thread.telephony.clone());
             let (shard, place) = (&mut self.thread.shard, (self.thread.index, self.thread.count));
             let restored = self.thread.storage.with(|store| {
                 let snapshots = store.snapshots().map_err(recovery::RecoveryError::List)?;
@@ -360,6 +361,7 @@ fn is_read(input: &Input) -> bool {
         Input::CreateWorkspace { .. }
         | Input::Assigned { .. }
         | Input::VoiceAnswered { .. }
+        | Input::Voice { .. }
         | Input::Tick
         | Input::Barrier { .. } => false,
     }

@@ -11,6 +11,7 @@ mod clock_calls;
 pub(crate) mod event_stream;
 mod rates;
 mod route;
+mod voice_calls;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +68,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rates: Rates,
     pub(crate) streams: Arc<Streams>,
+    /// With which the voice provider signs; `None` without one.
+    pub(crate) voice_auth_token: Option<String>,
     /// Workspaces ever made here: the number of the next one.
     pub(crate) workspace_number: AtomicU64,
     pub(crate) request_seed: [u8; 16],
@@ -225,6 +228,9 @@ async fn carry_out(app: &App, received: &Received<'_>) -> (Outgoing, &'static st
     }
     if let Some(own) = route::Own::of(received.path) {
         return (answer_own(app, received, own).into(), own.label());
+    }
+    if voice_calls::is_path(received.path) {
+        return (voice_calls::answer(app, received).await.into(), "voice");
     }
     // Credentials come first: nobody else learns what there is.
     let caller = match authenticated(app, received) {

@@ -1,6 +1,6 @@
 //! Making shards again from what is stored: the newest snapshot of each workspace and the records after it.
 
-use pointsman_dispatcher::{RestoreError, Shard};
+use pointsman_dispatcher::{RestoreError, Shard, Telephony};
 use pointsman_engine::Limits;
 use pointsman_store::{ReadError, ReadLimit, SequenceNumber, Snapshot, SnapshotList, Store, StreamId};
 
@@ -62,7 +62,7 @@ pub(crate) fn restore(
 pub(crate) fn restore_one(store: &dyn Store, stream: StreamId, limits: Limits) -> Result<Option<Shard>, RecoveryError> {
     let snapshots = store.snapshots().map_err(RecoveryError::List)?;
     let snapshot = snapshots.newest.into_iter().find(|snapshot| snapshot.stream == stream);
-    let mut shard = Shard::new(limits);
+    let mut shard = Shard::new(limits, Telephony::None);
     Ok(restore_stream(&mut shard, store, stream, snapshot)?.then_some(shard))
 }
 

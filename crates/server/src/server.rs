@@ -15,11 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 
 use pointsman_api::{CorsOrigins, Settings};
-use pointsman_dispatcher::{Batch, Deliveries, DeliverySettings, Shard};
+use pointsman_dispatcher::{Batch, Deliveries, DeliverySettings, Shard, Telephony, VoiceApi};
 use pointsman_engine::DurationMs;
 use pointsman_store::{
     MemoryStore, OpenError, Options, Position, ReadError, SnapshotList, SqliteStore, Store, StreamId, WriteError,
 };
+use pointsman_token::basic::Credentials;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 
@@ -28,7 +29,7 @@ use crate::callback_client::{CallbackClient, CallbackClientError};
 use crate::clock::{self, Clock};
 use crate::clock_control::ClockControl;
 use crate::commit::{CommitRequest, Committer, Done};
-use crate::configuration::{ClockMode, Configuration};
+use crate::configuration::{ClockMode, Configuration, Voice};
 use crate::deliveries::{DeliveryMessage, DeliveryTask};
 use crate::engines::{self, EngineHandle, EngineHandles, EngineThread, Work};
 use crate::health::Health;
@@ -118,10 +119,11 @@ impl Server {
         let rules = NetworkRules::new(&configuration, address);
         let client = CallbackClient::new(&configuration.callbacks, rules)?;
 
+        let telephony = telephony(&configuration, address);
         let storage = Arc::new(Storage::open(open)?);
-        let opened = tokio::task::block_in_place(|| open_state(&storage, &configuration))?;
+        let opened = tokio::task::block_in_place(|| open_state(&storage, &configuration, &telephony))?;
         let clock = Arc::new(Clock::start(configuration.clock, engines::newest_instant(&opened.shards)));
-        let parts = Parts { configuration, listener, metrics_listener, address, client, storage, clock };
+        let parts = Parts { configuration, telephony, listener, metrics_listener, address, client, storage, clock };
         parts.start(opened).await
     }
 
@@ -195,7 +197,7 @@ struct Opened {
     history_position: Position,
 }
 
-fn open_state(storage: &Storage, configuration: &Configuration) -> Result<Opened, StartError> {
+fn open_state(storage: &Storage, configuration: &Configuration, telephony: &Telephony) -> Result<Opened, StartError> {
     storage
         .with(|store| {
             let epoch = store.begin_epoch()?;
@@ -205,7 +207,7 @@ fn open_state(storage: &Storage, configuration: &Configuration) -> Result<Opened
                 tracing::error!(error = chain(damage), "a snapshot is damaged; an older one is used");
             }
             let threads = configuration.threads.map_or_else(default_threads, |threads| threads as usize);
-            let (shards, deleted) = restore_shards(store, &snapshots, configuration, threads)?;
+            let (shards, deleted) = restore_shards(store, &snapshots, (configuration, telephony), threads)?;
             let (position, history_position) = (store.last_position(), store.history_position());
             let workspaces: usize = shards.iter().map(|shard| shard.workspaces().count()).sum();
             tracing::info!(workspaces, threads, position = position.0, "recovered");
@@ -239,13 +241,13 @@ fn open_accounts(
 fn restore_shards(
     store: &dyn Store,
     snapshots: &SnapshotList,
-    configuration: &Configuration,
+    (configuration, telephony): (&Configuration, &Telephony),
     count: usize,
 ) -> Result<(Vec<Shard>, Vec<StreamId>), RecoveryError> {
     let restored: Vec<Result<(Shard, Vec<StreamId>), RecoveryError>> = std::thread::scope(|scope| {
         let restore = |index| {
             move || {
-                let mut shard = Shard::new(configuration.limits);
+                let mut shard = Shard::new(configuration.limits, telephony.clone());
                 let deleted = recovery::restore(&mut shard, store, snapshots, (index, count))?;
                 Ok((shard, deleted))
             }
@@ -266,6 +268,7 @@ fn restore_shards(
 /// What the threads and tasks are made of.
 struct Parts {
     configuration: Configuration,
+    telephony: Telephony,
     listener: TcpListener,
     metrics_listener: Option<TcpListener>,
     address: SocketAddr,
@@ -276,7 +279,7 @@ struct Parts {
 
 impl Parts {
     async fn start(self, opened: Opened) -> Result<Server, StartError> {
-        let Parts { configuration, listener, metrics_listener, address, client, storage, clock } = self;
+        let Parts { configuration, telephony, listener, metrics_listener, address, client, storage, clock } = self;
         let Opened { epoch, accounts, made_account, snapshots, shards, deleted, position, history_position } = opened;
         let count = shards.len();
         let health = Arc::new(Health::new());
@@ -306,6 +309,7 @@ impl Parts {
                 count,
                 shard,
                 limits: configuration.limits,
+                telephony: telephony.clone(),
                 inbox,
                 handle: engines[index].clone(),
                 commits: commits.clone(),
@@ -396,6 +400,7 @@ impl Parts {
             streams: Arc::new(Streams::new(Arc::clone(&metrics), stop.clone())),
             metrics,
             rates: Rates::new(configuration.rates.clone()),
+            voice_auth_token: configuration.voice.auth_token.clone(),
             workspace_number: AtomicU64::new(workspace_number),
             request_seed: random(),
             requests: AtomicU64::new(0),
@@ -436,12 +441,33 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StartError::Thread)
 }
 
+/// What becomes of instructions that need calls.
+///
+/// - `address`: where this server listens, for the way back unless the operator names another.
+fn telephony(configuration: &Configuration, address: SocketAddr) -> Telephony {
+    let voice = &configuration.voice;
+    if voice.assume_success {
+        return Telephony::Assumed;
+    }
+    let (Some(base_url), Some(account)) = (&voice.base_url, &voice.account_sid) else { return Telephony::None };
+    let callback_url = voice.callback_url.clone().or_else(|| configuration.public_url.clone());
+    Telephony::Bridged(VoiceApi {
+        account_url: format!("{base_url}/2010-04-01/Accounts/{account}"),
+        callback_url: callback_url.unwrap_or_else(|| format!("http://{address}")),
+    })
+}
+
+fn voice_authorization(voice: &Voice) -> Option<String> {
+    let (username, password) = (voice.account_sid.clone()?, voice.auth_token.clone()?);
+    Some(Credentials { username, password }.authorization())
+}
+
 fn delivery_settings(configuration: &Configuration) -> DeliverySettings {
     let callbacks = &configuration.callbacks;
     let guaranteed = DurationMs::from_seconds(callbacks.guaranteed_hours * 3_600);
     DeliverySettings {
         user_agent: callbacks.user_agent.clone(),
         guaranteed: callbacks.guaranteed.then_some(guaranteed),
-        voice_authorization: None,
+        voice_authorization: voice_authorization(&configuration.voice),
     }
 }

@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("token", &[]),
     ("api", &["engine", "expression"]),
-    ("dispatcher", &["api", "engine", "record", "token"]),
+    ("dispatcher", &["api", "engine", "expression", "record", "token"]),
     ("server", &["api", "dispatcher", "engine", "record", "store", "token"]),
     ("pointsman", &["api", "server"]),
     ("simulator", &["dispatcher", "engine", "expression", "record", "store"]),

@@ -36,6 +36,8 @@ pub enum Problem {
     },
     /// Only one of sid and token of the first account was set.
     HalfAccount,
+    /// The voice API lacks its address, its account or its token.
+    HalfVoice,
 }
 
 impl fmt::Display for Problem {
@@ -50,6 +52,9 @@ impl fmt::Display for Problem {
             }
             Problem::Refused { key, origin, given, accepts } => {
                 write!(formatter, "{origin}: {key} = {given} is not accepted: expected {accepts}")
+            }
+            Problem::HalfVoice => {
+                formatter.write_str("voice.base_url, voice.account_sid and voice.auth_token must be set together")
             }
             Problem::HalfAccount => {
                 formatter.write_str("POINTSMAN_ACCOUNT_SID and POINTSMAN_AUTH_TOKEN must be set together")

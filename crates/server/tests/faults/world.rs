@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_api::{self as api, HttpRequest};
-use pointsman_dispatcher::{Batch, Input, OutboxChange, PendingRecord, Shard, Ticket};
+use pointsman_dispatcher::{Batch, Input, OutboxChange, PendingRecord, Shard, Telephony, Ticket};
 use pointsman_engine::{Account, Limits, ReservationStatus, Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::{
@@ -53,7 +53,8 @@ impl World {
         let mut sid = [9; 16];
         sid[8..].copy_from_slice(&number.to_be_bytes());
         let workspace = Sid::from_bytes(sid);
-        let mut world = World { shard: Shard::new(Limits::default()), now_ms: NOON_MS, workspace, made: 0 };
+        let mut world =
+            World { shard: Shard::new(Limits::default(), Telephony::None), now_ms: NOON_MS, workspace, made: 0 };
         let call = call("POST", "/v1/Workspaces", &format!("FriendlyName=Busy&Template=FIFO{more}"));
         let account = Sid::<Account>::from_bytes(ACCOUNT);
         let create = api::create_workspace_command(&call, [3; 16], workspace, number, account).unwrap();
@@ -194,7 +195,7 @@ fn stored_change(change: &OutboxChange) -> pointsman_store::OutboxChange {
 /// Makes the shard again from what is stored, as a start does.
 pub(crate) fn restore(store: &dyn Store) -> Result<Shard, String> {
     let failed = |error: ReadError| error.to_string();
-    let mut shard = Shard::new(Limits::default());
+    let mut shard = Shard::new(Limits::default(), Telephony::None);
     let snapshots = store.snapshots().map_err(failed)?.newest;
     for (stream, _) in store.streams().map_err(failed)? {
         let held = match snapshots.iter().find(|snapshot| snapshot.stream == stream) {

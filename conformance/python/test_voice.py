@@ -1,0 +1,556 @@
+"""Instructions that place and move calls, through a voice API in this process that plays the provider.
+
+Reference: events and callbacks, sections 8, 9 and 11; routing, section 5.
+"""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from support.client import connect
+from support.clock import Clock
+from support.errors import refused
+from support.server import AUTH_TOKEN, Server
+from support.voice import VoiceServer
+from support.world import Office
+from twilio.request_validator import RequestValidator
+
+CALLER = "CA" + "c" * 32
+ALL_CALL_EVENTS = ["initiated", "ringing", "answered", "completed"]
+
+
+@pytest.fixture(scope="module")
+def voice_api():
+    voice = VoiceServer()
+    yield voice
+    voice.close()
+
+
+@pytest.fixture(scope="module")
+def voice_server(tmp_path_factory, voice_api):
+    server = Server(
+        tmp_path_factory.mktemp("voice") / "data", "--clock", "virtual", environment=voice_api.environment()
+    ).start()
+    yield server
+    assert server.stop() == 0, server.log()
+
+
+@pytest.fixture
+def voice(voice_api):
+    voice_api.clear()
+    return voice_api
+
+
+@pytest.fixture
+def desk(voice_server):
+    """The office of the scenarios, in which everybody can be called."""
+    desk = Office(connect(voice_server.url), Clock(voice_server.url))
+    for worker in (desk.ann, desk.bob, desk.cid):
+        name = worker.friendly_name.lower()
+        attributes = json.loads(worker.attributes) | {"contact_uri": f"client:{name}"}
+        desk.context.workers(worker.sid).update(attributes=json.dumps(attributes))
+    desk.happened()
+    yield desk
+    desk.delete()
+
+
+def inbound(desk, **attributes):
+    """A Task of a call that waits."""
+    given = {"call_sid": CALLER, "from": "+15550111", "to": "+15550100"}
+    return desk.create("support", **{**given, **attributes})
+
+
+def attributes_of(desk, task) -> dict:
+    return json.loads(desk.fetch(task).attributes)
+
+
+def status_of(desk, task, reservation) -> str:
+    return desk.context.tasks(task.sid).reservations(reservation.sid).fetch().reservation_status
+
+
+def worker_call(desk, task) -> str:
+    return attributes_of(desk, task)["worker_call_sid"]
+
+
+# Dequeue
+
+
+def dequeued(desk, voice, **parameters):
+    """A Task whose reservation was told to dequeue, and the request for the Worker's call."""
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    desk.happened()
+    updated = reservation.update(instruction="dequeue", **parameters)
+    assert updated.reservation_status == "pending", "it is accepted when the Worker answers"
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    return task, reservation, request
+
+
+def test_dequeue_calls_the_worker(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    assert request["To"] == "client:ann"
+    assert request["From"] == "+15550100", "the number that the caller dialled"
+    assert request["Timeout"] == "60"
+    assert request["Record"] == "false"
+    assert request.all("StatusCallbackEvent") == ALL_CALL_EVENTS
+    assert f"/pointsman/v1/voice/worker-leg/{reservation.sid}" in request["Url"]
+    assert f"/pointsman/v1/voice/status/{reservation.sid}" in request["StatusCallback"]
+    assert attributes_of(desk, task)["worker_call_sid"].startswith("CA")
+    assert desk.happened() == ["task.updated"]
+    assert status_of(desk, task, reservation) == "pending"
+
+
+def test_dequeue_passes_its_parameters_on_and_rings_no_longer_than_the_voice_api_allows(desk, voice):
+    parameters = {"dequeue_to": "sip:ann@example.com", "dequeue_from": "+15550199", "dequeue_timeout": 999}
+    _, _, request = dequeued(desk, voice, **parameters, dequeue_record="record-from-answer")
+    assert request["To"] == "sip:ann@example.com"
+    assert request["From"] == "+15550199"
+    assert request["Timeout"] == "600"
+    assert request["Record"] == "true"
+
+
+def test_a_worker_who_answers_is_connected_with_the_caller(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    desk.happened()
+    call = worker_call(desk, task)
+    voice.report(request, call, "ringing")
+    assert status_of(desk, task, reservation) == "pending"
+    voice.report(request, call, "in-progress")
+    assert status_of(desk, task, reservation) == "accepted"
+    leg = voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
+    assert leg.headers["Content-Type"] == "text/xml; charset=utf-8"
+    assert f">{reservation.sid}</Conference>" in leg.text
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    assert f">{reservation.sid}</Conference>" in moved["Twiml"]
+    assert desk.happened() == ["reservation.accepted Ann"]
+    assert desk.fetch(task).assignment_status == "assigned"
+
+
+def test_the_worker_is_connected_even_when_its_leg_asks_before_the_report_comes(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    leg = voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
+    assert f">{reservation.sid}</Conference>" in leg.text
+    assert status_of(desk, task, reservation) == "accepted"
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1, "the caller is moved once"
+
+
+def test_the_end_of_the_call_is_the_begin_of_wrapping_up(desk, voice):
+    after_call = desk.activity("After call", available=False)
+    task, reservation, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
+    call = worker_call(desk, task)
+    voice.report(request, call, "in-progress")
+    desk.happened()
+    voice.report(request, call, "completed", CallDuration="31")
+    assert status_of(desk, task, reservation) == "wrapping"
+    assert desk.fetch(task).assignment_status == "wrapping"
+    assert desk.happened() == [
+        "task.wrapup",
+        "reservation.wrapup Ann",
+        "worker.activity.update Ann Available->After call",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["busy", "no-answer", "failed", "canceled"])
+def test_a_worker_who_is_not_reached_loses_the_offer(desk, voice, ending):
+    task, reservation, request = dequeued(desk, voice)
+    desk.happened()
+    desk.move(desk.ann, "Focus")
+    desk.happened()
+    voice.report(request, worker_call(desk, task), ending, ErrorCode="13223")
+    assert status_of(desk, task, reservation) == "canceled"
+    happened = desk.happened()
+    assert happened[0] == "reservation.canceled Ann"
+    assert desk.fetch(task).assignment_status == "reserved", "it is offered again at once"
+    (event,) = desk.events(reservation_sid=reservation.sid, event_type="reservation.canceled")
+    assert event.event_data["reservation_reason_code"] == "13223"
+    step = desk.events(task_sid=task.sid, event_type="workflow.target-matched")[-1]
+    assert step.event_data["task_re_evaluated_reason"] == "reservation_canceled"
+
+
+def test_a_call_that_the_voice_api_refuses_cancels_the_offer_with_its_code(desk, voice):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    voice.answers["/Calls"] = (400, {"code": 21215, "message": "Geo permission denied", "status": 400})
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "canceled"
+    (event,) = desk.events(reservation_sid=reservation.sid, event_type="reservation.canceled")
+    assert event.event_data["reservation_reason_code"] == "21215"
+
+
+def test_while_the_worker_is_called_the_reservation_does_not_time_out_and_takes_no_other_answer(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    with refused(400, 20001, matching="cannot be updated to .onHold"):
+        reservation.update(reservation_status="accepted")
+    with refused(400, 20001, matching="cannot be updated to .onHold"):
+        reservation.update(instruction="conference")
+    desk.clock.advance(300)
+    assert status_of(desk, task, reservation) == "pending"
+    desk.clock.advance(301)
+    assert status_of(desk, task, reservation) == "canceled", "given up after ten minutes"
+    (hung_up,) = voice.asked(f"/Calls/{worker_call(desk, task)}")
+    assert hung_up["Status"] == "completed"
+
+
+def test_a_task_that_is_canceled_meanwhile_lets_the_telephone_ring_no_longer(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    desk.context.tasks(task.sid).update(assignment_status="canceled", reason="changed my mind")
+    desk.clock.quiet()
+    (hung_up,) = voice.asked(f"/Calls/{call}")
+    assert hung_up["Status"] == "completed"
+    voice.report(request, call, "in-progress")
+    leg = voice.send(request["Url"], CallSid=call)
+    assert "<Hangup/>" in leg.text
+    assert status_of(desk, task, reservation) == "canceled"
+
+
+def test_a_deleted_task_lets_the_telephone_ring_no_longer(desk, voice):
+    task, _, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    desk.context.tasks(task.sid).delete()
+    desk.clock.quiet()
+    assert [request["Status"] for request in voice.asked(f"/Calls/{call}")] == ["completed"]
+    assert voice.send(request["StatusCallback"], CallSid=call, CallStatus="completed").status_code == 404
+
+
+def test_a_caller_who_has_hung_up_is_not_waited_for(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    voice.answers[f"/Calls/{CALLER}"] = (404, {"code": 20404, "message": "not in progress", "status": 404})
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    (hung_up,) = voice.asked(f"/Calls/{call}")
+    assert hung_up["Status"] == "completed"
+
+
+def test_the_application_is_told_of_the_events_that_it_asked_for(desk, voice, receiver):
+    task, _, request = dequeued(
+        desk,
+        voice,
+        dequeue_status_callback_url=f"{receiver.url}/progress?mine=1",
+        dequeue_status_callback_event=["ringing", "completed"],
+    )
+    call = worker_call(desk, task)
+    for status in ("initiated", "ringing", "in-progress", "completed"):
+        voice.report(request, call, status)
+    desk.clock.quiet()
+    told = receiver.wait_for("/progress", 2)
+    assert [callback.method for callback in told] == ["GET", "GET"]
+    queries = [parse_qs(urlsplit(callback.url).query) for callback in told]
+    assert [query["CallStatus"] for query in queries] == [["ringing"], ["completed"]]
+    for callback, query in zip(told, queries, strict=True):
+        assert query["taskCallSid"] == [CALLER]
+        assert query["mine"] == ["1"]
+        assert query["CallSid"] == [call]
+        signature = callback.headers["x-twilio-signature"]
+        assert RequestValidator(AUTH_TOKEN).validate(callback.url, {}, signature)
+
+
+# Call and redirect
+
+
+def test_call_without_accept_leaves_the_offer_to_the_application(desk, voice):
+    task = desk.create("support")
+    reservation = desk.offer(task)
+    url = "https://app.example.org/twiml"
+    reservation.update(instruction="call", call_from="+15550100", call_url=url, call_timeout=20)
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    assert (request["To"], request["From"], request["Url"]) == ("client:ann", "+15550100", url)
+    assert request["Timeout"] == "20"
+    call = worker_call(desk, task)
+    voice.report(request, call, "in-progress")
+    assert status_of(desk, task, reservation) == "pending"
+    reservation.update(reservation_status="accepted")
+    voice.report(request, call, "completed")
+    assert status_of(desk, task, reservation) == "wrapping"
+
+
+def test_call_with_accept_accepts_once_the_call_is_placed(desk, voice):
+    task = desk.create("support")
+    reservation = desk.offer(task)
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://a.example/x", call_accept=True)
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "accepted"
+
+
+@pytest.mark.parametrize("accept, expected", [(False, "pending"), (True, "canceled")])
+def test_a_call_that_cannot_be_placed(desk, voice, accept, expected):
+    task = desk.create("support")
+    reservation = desk.offer(task)
+    voice.answers["/Calls"] = (400, {"code": 13223, "message": "invalid number"})
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://a.example/x", call_accept=accept)
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == expected
+
+
+@pytest.mark.parametrize("accept, expected", [(False, "pending"), (True, "accepted")])
+def test_redirect_sends_the_call_elsewhere(desk, voice, accept, expected):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    url = "https://app.example.org/voicemail"
+    reservation.update(
+        instruction="redirect", redirect_call_sid=CALLER, redirect_url=url, redirect_accept=accept
+    )
+    desk.clock.quiet()
+    (request,) = voice.asked(f"/Calls/{CALLER}")
+    assert (request["Url"], request["Method"]) == (url, "POST")
+    assert status_of(desk, task, reservation) == expected
+
+
+@pytest.mark.parametrize("accept", [False, True])
+def test_redirecting_a_call_that_is_over_leaves_the_reservation_as_it_was(desk, voice, accept):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    voice.answers[f"/Calls/{CALLER}"] = (404, {"code": 20404, "message": "not found"})
+    reservation.update(
+        instruction="redirect", redirect_call_sid=CALLER, redirect_url="https://a.example/x", redirect_accept=accept
+    )
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "pending"
+    assert reservation.update(reservation_status="accepted").reservation_status == "accepted"
+
+
+# Conference
+
+
+def conferenced(desk, voice, task=None, **parameters):
+    task = task or inbound(desk)
+    reservation = desk.offer(task)
+    reservation.update(instruction="conference", **parameters)
+    desk.clock.quiet()
+    (request,) = voice.asked(f"/Conferences/{task.sid}/Participants")
+    return task, reservation, request
+
+
+def test_conference_brings_the_worker_and_then_the_customer(desk, voice):
+    task, reservation, request = conferenced(
+        desk,
+        voice,
+        end_conference_on_exit=True,
+        end_conference_on_customer_exit=True,
+        beep_on_customer_entrance=False,
+        muted=True,
+        max_participants=5,
+        record="record-from-start",
+        region="ie1",
+        wait_url="https://app.example.org/wait",
+    )
+    assert request["To"] == "client:ann"
+    assert request["From"] == "+15550100"
+    assert request["EndConferenceOnExit"] == "true"
+    assert request["Muted"] == "true"
+    assert request["MaxParticipants"] == "5"
+    assert request["Record"] == "true"
+    assert request["Region"] == "ie1"
+    assert request["WaitUrl"] == "https://app.example.org/wait"
+    assert request.all("StatusCallbackEvent") == ALL_CALL_EVENTS
+    assert request["ConferenceStatusCallbackEvent"] == "start end join leave"
+    unknown = {"EndConferenceOnCustomerExit", "BeepOnCustomerEntrance", "PostWorkActivitySid", "RoomName"}
+    assert not unknown & request.names(), "the voice API does not know these"
+    desk.happened()
+    worker, conference = "CA" + "e" * 32, "CF" + "d" * 32
+    (asked,) = voice.asked()
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    assert f'<Conference beep="false" endConferenceOnExit="true">{task.sid}</Conference>' in moved["Twiml"]
+    assert status_of(desk, task, reservation) == "pending", "until both are there"
+    voice.conference(request, conference, "participant-join", CallSid=call_of(voice, request))
+    assert status_of(desk, task, reservation) == "pending"
+    voice.conference(request, conference, "participant-join", CallSid=CALLER)
+    assert status_of(desk, task, reservation) == "accepted"
+    assert attributes_of(desk, task)["conference"] == {
+        "room_name": task.sid,
+        "sid": conference,
+        "participants": {"worker": call_of(voice, request), "customer": CALLER},
+    }
+    assert desk.happened() == ["task.updated", "reservation.accepted Ann"]
+    voice.conference(request, conference, "participant-leave", CallSid=call_of(voice, request))
+    assert status_of(desk, task, reservation) == "wrapping"
+
+
+def call_of(voice, request) -> str:
+    """The call that was made for a request: the voice API numbers them."""
+    return voice.calls[request.token]
+
+
+def test_an_outbound_conference_calls_the_customer_once_the_worker_is_there(desk, voice):
+    task = desk.create("support", outbound_to="+15550123", **{"from": "+15550100"})
+    task, reservation, request = conferenced(desk, voice, task)
+    assert request["From"] == "+15550100"
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    _, customer = voice.asked(f"/Conferences/{task.sid}/Participants")
+    assert (customer["To"], customer["From"], customer["EarlyMedia"]) == ("+15550123", "+15550100", "true")
+    assert status_of(desk, task, reservation) == "accepted"
+    participants = attributes_of(desk, task)["conference"]["participants"]
+    assert participants == {"worker": call_of(voice, request), "customer": call_of(voice, customer)}
+
+
+def test_an_outbound_customer_who_cannot_be_called_ends_the_task(desk, voice):
+    task = desk.create("support", outbound_to="+15550123", **{"from": "+15550100"})
+    task, reservation, request = conferenced(desk, voice, task)
+    desk.happened()
+    path = f"/Conferences/{task.sid}/Participants"
+    voice.answers[path] = (400, {"code": 13224, "message": "invalid number"})
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert desk.happened()[:2] == ["reservation.canceled Ann", "task.canceled"]
+    (hung_up,) = voice.asked(f"/Calls/{call_of(voice, request)}")
+    assert hung_up["Status"] == "completed"
+
+
+def test_conference_callbacks_are_relayed_unchanged_filtered_and_signed(desk, voice, receiver):
+    task, _, request = conferenced(
+        desk,
+        voice,
+        status_callback=f"{receiver.url}/leg",
+        status_callback_event=["answered"],
+        conference_status_callback=f"{receiver.url}/room",
+        conference_status_callback_event=["join", "mute"],
+    )
+    assert request["ConferenceStatusCallbackEvent"] == "start end join leave mute"
+    call, conference = call_of(voice, request), "CF" + "d" * 32
+    voice.report(request, call, "ringing")
+    voice.report(request, call, "in-progress")
+    for event in ("conference-start", "participant-join", "participant-mute"):
+        voice.conference(request, conference, event, CallSid=call, FriendlyName=task.sid)
+    desk.clock.quiet()
+    (leg,) = receiver.callbacks("/leg")
+    assert leg.method == "POST"
+    assert leg["CallStatus"] == "in-progress"
+    assert leg.is_signed()
+    room = receiver.callbacks("/room")
+    assert [callback["StatusCallbackEvent"] for callback in room] == ["participant-join", "participant-mute"]
+    assert all(callback.is_signed() and callback["FriendlyName"] == task.sid for callback in room)
+
+
+def test_a_caller_who_hangs_up_before_the_conference_ends_the_task(desk, voice):
+    task, reservation, request = conferenced(desk, voice)
+    voice.answers[f"/Calls/{CALLER}"] = (404, {"code": 20404, "message": "not in progress"})
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    fetched = desk.fetch(task)
+    assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
+    assert status_of(desk, task, reservation) == "canceled"
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
+
+
+def test_a_supervisor_joins_silently_unless_told_otherwise(desk, voice):
+    task, reservation, request = conferenced(desk, voice)
+    call, conference = call_of(voice, request), "CF" + "d" * 32
+    voice.report(request, call, "in-progress")
+    voice.conference(request, conference, "participant-join", CallSid=CALLER)
+    path = f"/Conferences/{conference}/Participants"
+    for mode in (None, "whisper", "barge"):
+        more = {"supervisor_mode": mode} if mode else {}
+        desk.context.tasks(task.sid).reservations(reservation.sid).update(
+            instruction="supervise", supervisor=desk.bob.sid, **more
+        )
+        desk.clock.quiet()
+    monitor, whisper, barge = voice.asked(path)
+    assert (monitor["To"], monitor["From"], monitor["Muted"]) == ("client:bob", "+15550111", "true")
+    assert (whisper["Coaching"], whisper["CallSidToCoach"]) == ("true", call)
+    assert barge.names() == {"To", "From"}
+
+
+# As answers of the assignment callback
+
+
+def test_an_assignment_callback_may_answer_with_an_instruction_for_telephony(desk, voice, receiver):
+    answer = {"instruction": "dequeue", "from": "+15550188", "timeout": "15"}
+    receiver.answers["/assign"] = (200, "application/json", json.dumps(answer))
+    desk.context.workflows(desk.flow.sid).update(assignment_callback_url=receiver.url + "/assign")
+    task = inbound(desk)
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    assert (request["From"], request["Timeout"]) == ("+15550188", "15")
+    voice.report(request, worker_call(desk, task), "in-progress")
+    assert desk.fetch(task).assignment_status == "assigned"
+
+
+# TwiML
+
+
+def test_a_call_becomes_a_task_and_waits(desk, voice):
+    base = desk.clock.url.removesuffix("/Clock")
+    url = f"{base}/voice/enqueue/{desk.flow.sid}?task=%7B%22type%22%3A%22support%22%2C%22call_sid%22%3A%22x%22%7D"
+    form = {"CallSid": CALLER, "From": "+15550111", "To": "+15550100", "FromCity": "Örebro", "CallStatus": "ringing"}
+    answer = voice.send(url + "&priority=7&timeout=300&action=https%3A%2F%2Fapp.example.org%2Fnext", **form)
+    assert answer.status_code == 200, answer.text
+    assert f">{desk.flow.sid}</Enqueue>" in answer.text
+    (task,) = desk.context.tasks.list()
+    attributes = json.loads(task.attributes)
+    assert attributes["call_sid"] == CALLER, "what the call says wins where it identifies the call"
+    assert (attributes["type"], attributes["from"], attributes["from_city"]) == ("support", "+15550111", "Örebro")
+    assert attributes["caller_zip"] == ""
+    assert len(attributes) == 26
+    assert (task.priority, task.timeout, task.task_channel_unique_name) == (7, 300, "voice")
+    action = answer.text.split('action="')[1].split('"')[0].replace("&amp;", "&")
+    left = voice.send(action, CallSid=CALLER, QueueResult="hangup", QueueTime="4")
+    assert "<Redirect>https://app.example.org/next?QueueResult=hangup&amp;QueueTime=4</Redirect>" in left.text
+    fetched = desk.fetch(task)
+    assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
+
+
+def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    base = desk.clock.url.removesuffix("/Clock")
+    url = f"{base}/voice/dial-reservation/{reservation.sid}?postWorkActivitySid={desk.activities['Break']}"
+    answer = voice.send(url, CallSid="CA" + "9" * 32)
+    assert f">{reservation.sid}</Conference>" in answer.text
+    assert status_of(desk, task, reservation) == "accepted"
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    again = voice.send(url, CallSid="CA" + "9" * 32)
+    assert (again.status_code, again.json()["code"]) == (400, 14217)
+    over = answer.text.split('action="')[1].split('"')[0].replace("&amp;", "&")
+    voice.send(over, CallSid="CA" + "9" * 32)
+    assert status_of(desk, task, reservation) == "wrapping"
+    assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
+
+
+@pytest.mark.parametrize("token", ["", "f" * 32, AUTH_TOKEN])
+def test_what_the_provider_has_not_signed_is_refused(desk, voice, token):
+    task, reservation, request = dequeued(desk, voice)
+    answer = voice.send(request["StatusCallback"], token=token, CallSid=worker_call(desk, task), CallStatus="in-progress")
+    assert answer.status_code == 401
+    assert status_of(desk, task, reservation) == "pending"
+
+
+# Without a voice API
+
+
+def test_without_a_voice_api_an_instruction_fails_like_a_leg_that_could_not_be_set_up(office):
+    ann = json.loads(office.ann.attributes) | {"contact_uri": "client:ann"}
+    office.context.workers(office.ann.sid).update(attributes=json.dumps(ann))
+    for instruction, code in (("dequeue", "40133"), ("conference", "40145")):
+        task = inbound(office)
+        reservation = office.offer(task)
+        reservation.update(instruction=instruction)
+        assert status_of(office, task, reservation) == "canceled"
+        (event,) = office.events(reservation_sid=reservation.sid, event_type="reservation.canceled")
+        assert event.event_data["reservation_reason_code"] == code
+        office.context.tasks(task.sid).delete()
+
+
+def test_a_server_may_take_instructions_as_carried_out(tmp_path):
+    environment = {"POINTSMAN_VOICE_ASSUME_SUCCESS": "true"}
+    server = Server(tmp_path / "data", "--clock", "virtual", environment=environment).start()
+    try:
+        office = Office(connect(server.url), Clock(server.url))
+        task = inbound(office)
+        reservation = office.offer(task)
+        reservation.update(instruction="dequeue", dequeue_to="client:ann")
+        assert status_of(office, task, reservation) == "accepted"
+        assert "worker_call_sid" not in attributes_of(office, task)
+    finally:
+        server.kill()

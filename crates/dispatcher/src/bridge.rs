@@ -1,0 +1,520 @@
+//! Instructions that need telephony, carried out through a voice API. Reference: events-and-callbacks, section 11.
+//!
+//! ```text
+//! instruct ──► request to the API ──► answered ──► reports of the provider (calls) ──► accepted, canceled, wrapping
+//! ```
+//!
+//! Nothing is remembered here: what a call came to is a fact of its reservation ([`VoiceCall`]), and a request stands
+//! in the outbox until its answer is part of the state. So a restart loses nothing; at worst a request is made twice.
+
+mod calls;
+mod requests;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
+use pointsman_api::{Instructed, json};
+use pointsman_engine::{
+    AbandonedCall, Command, Id, RequestedStatus, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Turn,
+    UpdateTask, VoiceCall, Workspace,
+};
+use pointsman_expression::{Attributes, Object, Value};
+use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
+
+pub(crate) use self::calls::called;
+pub use self::calls::{VoiceCallback, VoiceCallbackKind};
+use crate::batch::VoiceOutcome;
+
+/// How instructions that need telephony are carried out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Telephony {
+    /// They fail like a leg that could not be set up.
+    #[default]
+    None,
+    /// They count as carried out at once, for tests without calls (reference: routing, section 5).
+    Assumed,
+    Bridged(VoiceApi),
+}
+
+/// A voice API and the way back from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoiceApi {
+    /// Address of the account there, such as `https://voice.example/2010-04-01/Accounts/AC…`.
+    pub account_url: String,
+    /// What the provider calls back: scheme and host of this server.
+    pub callback_url: String,
+}
+
+// Numbers of the error dictionary: what the voice API refused.
+const CALL_REFUSED: u32 = 40_113;
+const REDIRECT_REFUSED: u32 = 40_122;
+const DEQUEUE_REFUSED: u32 = 40_133;
+const CONFERENCE_REFUSED: u32 = 40_145;
+
+/// Begins to carry out an instruction that was checked and, where it holds, has put its reservation on hold.
+///
+/// - Returns what is to be sent once the turn is durable.
+pub(crate) fn instruct(turn: &mut Turn<'_>, telephony: &Telephony, instructed: &Instructed) -> Vec<Arc<Delivery>> {
+    let Instructed { reservation, ref instruction, .. } = *instructed;
+    match telephony {
+        Telephony::Assumed => {
+            end_setup(turn, reservation, SetupOutcome::Accepted);
+            Vec::new()
+        }
+        Telephony::None => {
+            refuse(turn, reservation, instruction.verb, None, "there is no voice API: see the settings voice.*");
+            Vec::new()
+        }
+        Telephony::Bridged(api) => {
+            let mut leg = Leg::of(turn, api, reservation);
+            leg.begin(instruction);
+            leg.end()
+        }
+    }
+}
+
+/// Goes on after the voice API answered a step, or did not.
+pub(crate) fn answered(
+    turn: &mut Turn<'_>,
+    telephony: &Telephony,
+    step: VoiceStep,
+    about: About,
+    outcome: &VoiceOutcome,
+) -> Vec<Arc<Delivery>> {
+    // Without a bridge, or without the reservation, nobody is left to go on for.
+    let Telephony::Bridged(api) = telephony else { return Vec::new() };
+    let Some(id) = turn.state().find_reservation(about.reservation).map(|reservation| reservation.id) else {
+        return Vec::new();
+    };
+    let mut leg = Leg::of(turn, api, id);
+    leg.answered(step, outcome);
+    leg.end()
+}
+
+/// Lets the calls of ended offers ring no longer.
+pub(crate) fn hang_up(state: &pointsman_engine::State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
+    let AbandonedCall { reservation, ref worker_call } = *call;
+    // Beside the counted requests: an offer ends once.
+    let about = About { sid: derived(reservation, u64::MAX), reservation, at: state.now() };
+    let form = requests::form([("Status", "completed")]);
+    let content = Content::Voice { step: VoiceStep::HangUp, form, about };
+    delivery(state.workspace(), requests::call_url(api, worker_call), content)
+}
+
+/// What the voice API said: identifiers and codes.
+struct ApiAnswer {
+    status: Option<u16>,
+    document: Value,
+    problem: String,
+}
+
+impl ApiAnswer {
+    fn of(outcome: &VoiceOutcome) -> Self {
+        match outcome {
+            VoiceOutcome::Failed { reason } => Self { status: None, document: Value::Null, problem: reason.clone() },
+            VoiceOutcome::Answered { status, body } => {
+                let document = std::str::from_utf8(body).ok().and_then(|text| Value::parse_json(text).ok());
+                let document = document.unwrap_or(Value::Null);
+                let message = document.member("message").as_text().unwrap_or_default();
+                let problem = format!("the voice API answered with status {status} {message}");
+                Self { status: Some(*status), problem: problem.trim_end().to_string(), document }
+            }
+        }
+    }
+
+    fn is_success(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+
+    /// The call is not live any more.
+    fn is_gone(&self) -> bool {
+        matches!(self.status, Some(400 | 404 | 409 | 410))
+    }
+
+    fn text(&self, member: &str) -> Option<Arc<str>> {
+        self.document.member(member).as_text().filter(|text| !text.is_empty()).map(Arc::from)
+    }
+
+    /// The provider's own error number.
+    fn code(&self) -> Option<u32> {
+        self.document.member("code").as_number().and_then(|number| number.to_string().parse().ok())
+    }
+}
+
+/// The telephony of one reservation within a turn.
+struct Leg<'t, 'a, 'v> {
+    turn: &'t mut Turn<'a>,
+    api: &'v VoiceApi,
+    id: Id<Reservation>,
+    call: VoiceCall,
+    instruction: Option<VoiceInstruction>,
+    sends: Vec<Arc<Delivery>>,
+}
+
+impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
+    fn of(turn: &'t mut Turn<'a>, api: &'v VoiceApi, id: Id<Reservation>) -> Self {
+        let reservation = turn.state().reservation(id).expect("found in this turn");
+        let call = reservation.call.as_deref().cloned().unwrap_or_default();
+        let instruction = VoiceInstruction::from_json(&call.instruction);
+        Self { turn, api, id, call, instruction, sends: Vec::new() }
+    }
+
+    /// Takes down what has changed.
+    fn end(self) -> Vec<Arc<Delivery>> {
+        let Self { turn, id, call, sends, .. } = self;
+        // The reservation goes with its Task.
+        if turn.state().reservation(id).is_some() {
+            run(turn, Command::NoteCall { reservation: id, call: Box::new(call) });
+        }
+        sends
+    }
+
+    fn reservation(&self) -> &Reservation {
+        self.turn.state().reservation(self.id).expect("found in this turn")
+    }
+
+    fn task(&self) -> &Task {
+        self.turn.state().task(self.reservation().task).expect("a reservation has its Task")
+    }
+
+    /// An attribute of the Task.
+    fn attribute(&self, path: &[&str]) -> Option<Arc<str>> {
+        let value = path.iter().fold(self.task().attributes.value(), |value, name| value.member(name));
+        value.as_text().filter(|text| !text.is_empty()).map(Arc::from)
+    }
+
+    fn verb(&self) -> Option<VoiceVerb> {
+        self.instruction.as_ref().map(|instruction| instruction.verb)
+    }
+
+    fn is_held(&self) -> bool {
+        let reservation = self.reservation();
+        reservation.status == ReservationStatus::Pending && reservation.is_on_hold()
+    }
+
+    /// The conference that the Task has already, when it is being transferred.
+    fn existing_conference(&self) -> Option<Arc<str>> {
+        self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]))
+    }
+
+    // Sending
+
+    fn about(&mut self) -> About {
+        self.call.requests += 1;
+        let (reservation, at) = (self.reservation().sid, self.turn.state().now());
+        About { sid: derived(reservation, self.call.requests), reservation, at }
+    }
+
+    fn ask(&mut self, step: VoiceStep, url: String, form: Form) {
+        let about = self.about();
+        let content = Content::Voice { step, form, about };
+        self.sends.push(delivery(self.turn.state().workspace(), url, content));
+    }
+
+    fn report(&mut self, method: ReportMethod, url: String, form: Form) {
+        let about = self.about();
+        let content = Content::Report { method, form, about };
+        self.sends.push(delivery(self.turn.state().workspace(), url, content));
+    }
+
+    // Steps
+
+    fn begin(&mut self, instruction: &VoiceInstruction) {
+        if instruction.verb != VoiceVerb::Supervise {
+            let requests = self.call.requests;
+            self.call = VoiceCall { instruction: instruction.to_json().into(), requests, ..VoiceCall::default() };
+            self.instruction = Some(instruction.clone());
+        }
+        let (step, url, form) = match instruction.verb {
+            VoiceVerb::Dequeue => {
+                (VoiceStep::CallWorker, requests::calls_url(self.api), self.dequeue_form(instruction))
+            }
+            VoiceVerb::Call => (VoiceStep::CallWorker, requests::calls_url(self.api), self.call_form(instruction)),
+            VoiceVerb::Redirect => {
+                let call = instruction.text("call_sid").expect("checked with the instruction");
+                let url = instruction.text("url").expect("checked with the instruction");
+                let form = requests::form([("Url", url), ("Method", "POST")]);
+                (VoiceStep::Redirect, requests::call_url(self.api, call), form)
+            }
+            VoiceVerb::Conference => {
+                let conference = self.existing_conference().unwrap_or_else(|| self.room_name(instruction));
+                let url = requests::participants_url(self.api, &conference);
+                (VoiceStep::CallWorker, url, self.conference_form(instruction))
+            }
+            VoiceVerb::Supervise => {
+                let conference = self.existing_conference().unwrap_or_else(|| self.task().sid.to_string().into());
+                let url = requests::participants_url(self.api, &conference);
+                (VoiceStep::Supervise, url, self.supervise_form(instruction))
+            }
+        };
+        self.ask(step, url, form);
+    }
+
+    fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
+        let answer = ApiAnswer::of(outcome);
+        match step {
+            VoiceStep::CallWorker if answer.is_success() => self.worker_is_called(&answer),
+            VoiceStep::Redirect if answer.is_success() => self.accept(),
+            VoiceStep::CallCustomer if answer.is_success() => {
+                self.call.customer_call = answer.text("call_sid");
+                self.note_conference();
+                self.accept();
+            }
+            VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp if answer.is_success() => {}
+            VoiceStep::CallWorker | VoiceStep::Redirect => {
+                let verb = self.verb().unwrap_or(VoiceVerb::Dequeue);
+                refuse(self.turn, self.id, verb, answer.code(), &answer.problem);
+            }
+            VoiceStep::MoveCaller => self.caller_is_lost(&answer),
+            VoiceStep::CallCustomer => self.customer_is_lost(&answer),
+            VoiceStep::Supervise => self.warn(CONFERENCE_REFUSED, &answer.problem),
+            // A call that is over cannot be hung up.
+            VoiceStep::HangUp if answer.is_gone() => {}
+            VoiceStep::HangUp => self.warn(DEQUEUE_REFUSED, &answer.problem),
+        }
+    }
+
+    /// The Worker's call exists; it may be over already, and its offer too.
+    fn worker_is_called(&mut self, answer: &ApiAnswer) {
+        if let Some(conference) = answer.text("conference_sid") {
+            self.call.conference = Some(conference);
+        }
+        if let Some(call) = answer.text("call_sid").or_else(|| answer.text("sid")) {
+            self.learn_worker_call(&call);
+        }
+        match self.verb() {
+            Some(VoiceVerb::Call) if self.is_held() => self.accept(),
+            Some(_) | None if self.reservation().status.is_active() || self.call.is_over => {}
+            Some(_) | None => self.hang_up(),
+        }
+    }
+
+    /// The first that tells of the Worker's call is either the API's answer or a report of the call.
+    fn learn_worker_call(&mut self, call: &str) {
+        if self.call.worker_call.is_some() {
+            return;
+        }
+        self.call.worker_call = Some(call.into());
+        if matches!(self.verb(), Some(VoiceVerb::Dequeue | VoiceVerb::Call)) {
+            self.write_attribute("worker_call_sid", &quoted(call));
+        }
+    }
+
+    /// The Worker has answered: now for the customer.
+    fn worker_has_answered(&mut self) {
+        if self.call.is_answered || self.call.is_over {
+            return;
+        }
+        self.call.is_answered = true;
+        if !self.is_held() {
+            // A `call` without `accept` is the application's business.
+            if !self.reservation().status.is_active() {
+                self.hang_up();
+            }
+            return;
+        }
+        match self.verb() {
+            Some(VoiceVerb::Dequeue) => {
+                self.accept();
+                let conference = self.reservation().sid.to_string();
+                self.move_caller(&requests::bridge_twiml(&conference));
+            }
+            Some(VoiceVerb::Conference) if self.existing_conference().is_some() => self.accept(),
+            Some(VoiceVerb::Conference) => {
+                let instruction = self.instruction.clone().expect("it has a verb");
+                let room = self.room_name(&instruction);
+                match (self.attribute(&["call_sid"]), self.attribute(&["outbound_to"])) {
+                    (None, Some(customer)) => {
+                        let from = self.attribute(&["from"]).unwrap_or_default();
+                        let url = requests::participants_url(self.api, &room);
+                        let form = requests::form([("From", &*from), ("To", &customer), ("EarlyMedia", "true")]);
+                        self.ask(VoiceStep::CallCustomer, url, form);
+                    }
+                    _ => self.move_caller(&requests::customer_twiml(&room, &instruction)),
+                }
+            }
+            Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {}
+        }
+    }
+
+    fn move_caller(&mut self, twiml: &str) {
+        let Some(caller) = self.attribute(&["call_sid"]) else { return self.hang_up() };
+        let url = requests::call_url(self.api, &caller);
+        self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
+    }
+
+    /// The caller who waits could not be sent to the Worker.
+    fn caller_is_lost(&mut self, answer: &ApiAnswer) {
+        let code = if self.verb() == Some(VoiceVerb::Conference) { CONFERENCE_REFUSED } else { DEQUEUE_REFUSED };
+        self.warn(code, &answer.problem);
+        // With its offer the Worker's call ends too.
+        if !self.is_held() {
+            self.hang_up();
+        } else if answer.is_gone() {
+            cancel_task(self.turn, self.reservation().task, "hangup");
+        } else {
+            let reason_code = Some(answer.code().unwrap_or(code));
+            end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+        }
+    }
+
+    /// The customer of an outbound Task could not be called: its reservation goes, and then it.
+    fn customer_is_lost(&mut self, answer: &ApiAnswer) {
+        self.warn(CONFERENCE_REFUSED, &answer.problem);
+        if self.is_held() {
+            let task = self.reservation().task;
+            let reason_code = Some(answer.code().unwrap_or(CONFERENCE_REFUSED));
+            end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+            cancel_task(self.turn, task, &answer.problem);
+        }
+    }
+
+    /// The Worker's call is over, whoever ended it.
+    fn worker_is_gone(&mut self, reason_code: Option<u32>) {
+        if self.call.is_over {
+            return;
+        }
+        self.call.is_over = true;
+        if self.is_held() {
+            return end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+        }
+        let activity = self.instruction.as_ref().and_then(|instruction| instruction.text("post_work_activity_sid"));
+        let activity = activity.and_then(Sid::parse);
+        run(self.turn, Command::EndLeg { reservation: self.id, activity });
+    }
+
+    fn hang_up(&mut self) {
+        let Some(call) = self.call.worker_call.clone().filter(|_| !self.call.is_over) else { return };
+        self.call.is_over = true;
+        let url = requests::call_url(self.api, &call);
+        self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
+    }
+
+    fn accept(&mut self) {
+        end_setup(self.turn, self.id, SetupOutcome::Accepted);
+    }
+
+    /// Tells the application where the parties met.
+    fn note_conference(&mut self) {
+        let room = match &self.instruction {
+            Some(instruction) => self.room_name(instruction),
+            None => self.task().sid.to_string().into(),
+        };
+        let text = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());
+        let (sid, worker, customer) =
+            (text(&self.call.conference), text(&self.call.worker_call), text(&self.call.customer_call));
+        let room = quoted(&room);
+        let json =
+            format!(r#"{{"room_name":{room},"sid":{sid},"participants":{{"worker":{worker},"customer":{customer}}}}}"#);
+        self.write_attribute("conference", &json);
+    }
+
+    /// A conference is named by its Task, unless an old document's `room_name` says otherwise.
+    fn room_name(&self, instruction: &VoiceInstruction) -> Arc<str> {
+        instruction.text("room_name").map_or_else(|| self.task().sid.to_string().into(), Arc::from)
+    }
+
+    fn write_attribute(&mut self, name: &str, json: &str) {
+        let task = self.task();
+        let (id, text) = (task.id, with_member(&task.attributes, name, json));
+        match Attributes::parse(&text) {
+            Ok(attributes) => run(self.turn, Command::WriteTaskAttributes { id, attributes }),
+            // The customer's attributes fill their bound to the brim.
+            Err(error) => self.warn(DEQUEUE_REFUSED, &format!("{name} does not fit into the attributes: {error}")),
+        }
+    }
+
+    fn warn(&self, code: u32, reason: &str) {
+        warn(code, self.turn.state().workspace().sid, self.reservation().sid, reason);
+    }
+}
+
+/// The set-up failed before anybody was connected.
+fn refuse(turn: &mut Turn<'_>, id: Id<Reservation>, verb: VoiceVerb, code: Option<u32>, reason: &str) {
+    let refused = match verb {
+        VoiceVerb::Dequeue => DEQUEUE_REFUSED,
+        VoiceVerb::Call => CALL_REFUSED,
+        VoiceVerb::Redirect => REDIRECT_REFUSED,
+        VoiceVerb::Conference | VoiceVerb::Supervise => CONFERENCE_REFUSED,
+    };
+    let reservation_sid = turn.state().reservation(id).expect("found in this turn").sid;
+    warn(refused, turn.state().workspace().sid, reservation_sid, reason);
+    match verb {
+        // The reservation stays as it was (section 8.5).
+        VoiceVerb::Redirect => end_setup(turn, id, SetupOutcome::Released),
+        VoiceVerb::Supervise => {}
+        VoiceVerb::Dequeue | VoiceVerb::Call | VoiceVerb::Conference => {
+            end_setup(turn, id, SetupOutcome::Failed { reason_code: Some(code.unwrap_or(refused)) });
+        }
+    }
+}
+
+fn warn(code: u32, workspace_sid: Sid<Workspace>, reservation_sid: Sid<Reservation>, reason: &str) {
+    tracing::warn!(code, %workspace_sid, %reservation_sid, reason, "telephony failed");
+}
+
+/// Too late, or of a reservation that is not on hold, it changes nothing.
+fn end_setup(turn: &mut Turn<'_>, reservation: Id<Reservation>, outcome: SetupOutcome) {
+    run(turn, Command::EndSetup { reservation, outcome });
+}
+
+fn run(turn: &mut Turn<'_>, command: Command) {
+    let outcome = turn.apply(command);
+    assert!(outcome.is_ok(), "what telephony tells is never refused: {outcome:?}");
+}
+
+/// Cancels a Task if it still can be canceled.
+fn cancel_task(turn: &mut Turn<'_>, id: Id<Task>, reason: &str) {
+    let update = UpdateTask {
+        id,
+        attributes: None,
+        status: Some(RequestedStatus::Canceled),
+        reason: Some(reason.into()),
+        priority: None,
+        task_channel: None,
+        virtual_start_time: None,
+    };
+    // Refused where the Task is past being canceled: then there is nothing to do.
+    let _ = turn.apply(Command::UpdateTask(update));
+}
+
+/// Attributes with one member set: a new one at the end, the rest in the words of whoever wrote it.
+fn with_member(attributes: &Attributes, name: &str, json: &str) -> String {
+    let object = attributes.value().as_object();
+    let is_new = object.is_none_or(|object| object.get(name).is_none());
+    let mut out = String::new();
+    if let Some(inner) = attributes.text().trim_end().strip_suffix('}').filter(|_| is_new) {
+        out.push_str(inner);
+    } else {
+        out.push('{');
+        for (key, value) in object.into_iter().flat_map(Object::iter).filter(|(key, _)| *key != name) {
+            json::text(&mut out, key);
+            let _ = write!(out, ":{value},");
+        }
+        out.truncate(out.trim_end_matches(',').len());
+    }
+    if !out.trim_end().ends_with('{') {
+        out.push(',');
+    }
+    json::text(&mut out, name);
+    let _ = write!(out, ":{json}}}");
+    out
+}
+
+/// A text as JSON.
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    json::text(&mut out, text);
+    out
+}
+
+/// Identifiers of requests follow from the reservation and a count, so that a replay makes the same.
+fn derived(reservation: Sid<Reservation>, number: u64) -> [u8; 16] {
+    pointsman_engine::derive_sid::<Reservation>(reservation.bytes(), number).bytes()
+}
+
+fn delivery(workspace: &Workspace, url: String, content: Content) -> Arc<Delivery> {
+    let Workspace { sid, account, .. } = *workspace;
+    Arc::new(Delivery { workspace: sid, account, url: url.into(), content, failure: None })
+}

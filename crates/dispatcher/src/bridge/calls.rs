@@ -1,0 +1,426 @@
+//! What the voice provider, or TwiML of the application, asks of the bridge. Reference: events-and-callbacks, sections
+//! 11.1, 11.2, 11.5 to 11.7.
+
+use std::sync::Arc;
+
+use pointsman_api::errors::ErrorCode;
+use pointsman_api::json::Object;
+use pointsman_api::{Answer, ApiError, Header, Target, rejections};
+use pointsman_engine::{
+    Command, CreateTask, Id, Priority, Reply, Reservation, ReservationStatus, Sid, State, Task, Turn, VoiceCall,
+    Workflow, Workspace,
+};
+use pointsman_expression::Attributes;
+use pointsman_record::delivery::{Delivery, Form, ReportMethod};
+
+use super::{Leg, VoiceApi, cancel_task, requests};
+
+/// A request to the bridge, its signature checked.
+#[derive(Clone, Debug)]
+pub struct VoiceCallback {
+    pub kind: VoiceCallbackKind,
+    /// The path as sent, for errors.
+    pub path: Arc<str>,
+    pub query: Vec<(String, String)>,
+    pub form: Vec<(String, String)>,
+}
+
+/// What is asked, and about what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoiceCallbackKind {
+    /// A call comes in: it becomes a Task and waits.
+    Enqueue(Sid<Workflow>),
+    /// The waiting is over, or given up.
+    EnqueueResult(Sid<Task>),
+    /// The Worker answered: what is the leg to do?
+    WorkerLeg(Sid<Reservation>),
+    /// Progress of the Worker's call.
+    Status(Sid<Reservation>),
+    /// Something happened in the Task's conference.
+    Conference(Sid<Reservation>),
+    /// A Worker who called in takes the caller of a reservation.
+    DialReservation(Sid<Reservation>),
+    /// Their conversation is over.
+    DialResult(Sid<Reservation>),
+}
+
+impl VoiceCallbackKind {
+    /// By the segments after the prefix of the bridge.
+    pub fn of(what: &str, sid: &str) -> Option<Self> {
+        match what {
+            "enqueue" => Sid::parse(sid).map(Self::Enqueue),
+            "enqueue-result" => Sid::parse(sid).map(Self::EnqueueResult),
+            "worker-leg" => Sid::parse(sid).map(Self::WorkerLeg),
+            "status" => Sid::parse(sid).map(Self::Status),
+            "conference" => Sid::parse(sid).map(Self::Conference),
+            "dial-reservation" => Sid::parse(sid).map(Self::DialReservation),
+            "dial-result" => Sid::parse(sid).map(Self::DialResult),
+            _ => None,
+        }
+    }
+
+    /// Whether the Workspace has what it is about.
+    pub fn is_in(self, state: &State) -> bool {
+        match self {
+            Self::Enqueue(sid) => state.find_workflow(sid).is_some(),
+            Self::EnqueueResult(sid) => state.find_task(sid).is_some(),
+            Self::WorkerLeg(sid)
+            | Self::Status(sid)
+            | Self::Conference(sid)
+            | Self::DialReservation(sid)
+            | Self::DialResult(sid) => state.find_reservation(sid).is_some(),
+        }
+    }
+}
+
+impl VoiceCallback {
+    /// The Workspace, where the address names it.
+    pub fn workspace(&self) -> Option<Sid<Workspace>> {
+        self.query_value("workspace").and_then(Sid::parse)
+    }
+
+    fn query_value(&self, name: &str) -> Option<&str> {
+        value(&self.query, name)
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        value(&self.form, name)
+    }
+}
+
+fn value<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+}
+
+/// Parameters of a call, as the provider names them and as attributes of the Task (section 11.2).
+const CALL_ATTRIBUTES: [(&str, &str); 25] = [
+    ("FromCountry", "from_country"),
+    ("Called", "called"),
+    ("ToCountry", "to_country"),
+    ("ToCity", "to_city"),
+    ("ToState", "to_state"),
+    ("CallerCountry", "caller_country"),
+    ("CallStatus", "call_status"),
+    ("CallSid", "call_sid"),
+    ("AccountSid", "account_sid"),
+    ("FromZip", "from_zip"),
+    ("From", "from"),
+    ("Direction", "direction"),
+    ("CalledZip", "called_zip"),
+    ("CallerState", "caller_state"),
+    ("ToZip", "to_zip"),
+    ("CalledCountry", "called_country"),
+    ("FromCity", "from_city"),
+    ("CalledCity", "called_city"),
+    ("CallerZip", "caller_zip"),
+    ("ApiVersion", "api_version"),
+    ("CalledState", "called_state"),
+    ("FromState", "from_state"),
+    ("Caller", "caller"),
+    ("CallerCity", "caller_city"),
+    ("To", "to"),
+];
+
+const HANG_UP: &str = "<Response><Hangup/></Response>";
+
+static BAD_QUERY: ErrorCode = ErrorCode { name: "INVALID_VOICE_QUERY", code: 20001, status: 400, message: "{message}" };
+static CANNOT_DEQUEUE: ErrorCode = ErrorCode {
+    name: "VOICE_CANNOT_DEQUEUE",
+    code: 14215,
+    status: 400,
+    message: "The task of reservation {reservation} has no call that waits",
+};
+static NOT_ACCEPTABLE: ErrorCode = ErrorCode {
+    name: "VOICE_NOT_ACCEPTABLE",
+    code: 14217,
+    status: 400,
+    message: "Reservation {reservation} cannot be accepted any more",
+};
+static WORKER_NOT_MOVED: ErrorCode = ErrorCode {
+    name: "VOICE_WORKER_NOT_MOVED",
+    code: 14218,
+    status: 400,
+    message: "Invalid value '{value}' for postWorkActivitySid: expected the SID of an activity",
+};
+
+/// Does what the provider asks.
+///
+/// - Returns what to answer at once, and what is to be sent once the turn is durable.
+pub(crate) fn called(turn: &mut Turn<'_>, api: &VoiceApi, callback: &VoiceCallback) -> (Answer, Vec<Arc<Delivery>>) {
+    let reservation = |turn: &Turn<'_>, sid| turn.state().find_reservation(sid).map(|found| found.id);
+    let outcome = match callback.kind {
+        VoiceCallbackKind::Enqueue(workflow) => {
+            enqueue(turn, api, callback, workflow).map(|answer| (answer, Vec::new()))
+        }
+        VoiceCallbackKind::EnqueueResult(task) => Ok((enqueue_result(turn, callback, task), Vec::new())),
+        VoiceCallbackKind::WorkerLeg(sid)
+        | VoiceCallbackKind::Status(sid)
+        | VoiceCallbackKind::Conference(sid)
+        | VoiceCallbackKind::DialReservation(sid)
+        | VoiceCallbackKind::DialResult(sid) => match reservation(turn, sid) {
+            None => Err(ApiError::not_found(&callback.path)),
+            Some(id) => of_reservation(turn, api, callback, id),
+        },
+    };
+    outcome.unwrap_or_else(|error| (error.answer(), Vec::new()))
+}
+
+fn of_reservation(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+    id: Id<Reservation>,
+) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
+    if let VoiceCallbackKind::DialReservation(_) = callback.kind {
+        return dial_reservation(turn, api, callback, id);
+    }
+    let mut leg = Leg::of(turn, api, id);
+    let answer = match callback.kind {
+        VoiceCallbackKind::WorkerLeg(_) => {
+            leg.progress(callback, "in-progress");
+            leg.worker_leg()
+        }
+        VoiceCallbackKind::Status(_) => {
+            leg.progress(callback, callback.value("CallStatus").unwrap_or_default());
+            leg.report_call(callback);
+            Answer::no_content()
+        }
+        VoiceCallbackKind::Conference(_) => {
+            leg.conference_event(callback);
+            leg.report_conference(callback);
+            Answer::no_content()
+        }
+        VoiceCallbackKind::DialResult(_) => {
+            leg.worker_is_gone(None);
+            twiml(HANG_UP)
+        }
+        VoiceCallbackKind::Enqueue(_) | VoiceCallbackKind::EnqueueResult(_) | VoiceCallbackKind::DialReservation(_) => {
+            unreachable!("handled before")
+        }
+    };
+    Ok((answer, leg.end()))
+}
+
+impl Leg<'_, '_, '_> {
+    /// Follows the Worker's call. What is told of another call, or late, changes nothing.
+    fn progress(&mut self, callback: &VoiceCallback, status: &str) {
+        let Some(call) = callback.value("CallSid") else { return };
+        if self.call.worker_call.is_none() && !self.call.instruction.is_empty() {
+            self.learn_worker_call(call);
+        }
+        if self.call.worker_call.as_deref() != Some(call) {
+            return;
+        }
+        match status {
+            "in-progress" | "answered" => self.worker_has_answered(),
+            "completed" | "busy" | "failed" | "no-answer" | "canceled" => {
+                let code = callback.value("ErrorCode").and_then(|code| code.parse().ok());
+                self.worker_is_gone(code);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a Worker who has answered is connected to.
+    fn worker_leg(&self) -> Answer {
+        let reservation = self.reservation();
+        if reservation.status == ReservationStatus::Accepted && !self.call.is_over {
+            twiml(&requests::bridge_twiml(&reservation.sid.to_string()))
+        } else {
+            twiml(HANG_UP)
+        }
+    }
+
+    fn conference_event(&mut self, callback: &VoiceCallback) {
+        if let Some(conference) = callback.value("ConferenceSid") {
+            self.call.conference = Some(conference.into());
+        }
+        let call = callback.value("CallSid");
+        match callback.value("StatusCallbackEvent") {
+            Some("participant-join") if call.is_some() && call == self.attribute(&["call_sid"]).as_deref() => {
+                self.call.customer_call = call.map(Arc::from);
+                if self.call.is_answered && self.is_held() {
+                    self.note_conference();
+                    self.accept();
+                }
+            }
+            Some("participant-leave") if call.is_some() && call == self.call.worker_call.as_deref() => {
+                self.worker_is_gone(None);
+            }
+            Some("conference-end") => self.worker_is_gone(None),
+            Some(_) | None => {}
+        }
+    }
+
+    /// Passes the progress of the Worker's call on, as far as the application wants to know.
+    fn report_call(&mut self, callback: &VoiceCallback) {
+        let Some(instruction) = self.instruction.clone() else { return };
+        let event = match callback.value("CallStatus") {
+            Some("queued" | "initiated") => "initiated",
+            Some("ringing") => "ringing",
+            Some("in-progress") => "answered",
+            Some(_) => "completed",
+            None => return,
+        };
+        let is_wanted = |field| instruction.list(field).map_or(event == "completed", |list| list.contains(&event));
+        if let Some(url) = instruction.text("status_callback_url").filter(|_| is_wanted("status_callback_events")) {
+            let task_call = self.attribute(&["call_sid"]).unwrap_or_default();
+            let pairs = callback.form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let url = requests::with_query(url, pairs.chain([("taskCallSid", &*task_call)]));
+            self.report(ReportMethod::Get, url, Form::new());
+        }
+        if let Some(url) = instruction.text("status_callback").filter(|_| is_wanted("status_callback_event")) {
+            self.pass_on(callback, url, instruction.text("status_callback_method"));
+        }
+    }
+
+    fn report_conference(&mut self, callback: &VoiceCallback) {
+        let Some(instruction) = self.instruction.clone() else { return };
+        let event = match callback.value("StatusCallbackEvent") {
+            Some("conference-start") => "start",
+            Some("conference-end") => "end",
+            Some("participant-join") => "join",
+            Some("participant-leave") => "leave",
+            Some("participant-mute" | "participant-unmute") => "mute",
+            Some("participant-hold" | "participant-unhold") => "hold",
+            Some("participant-speech-start" | "participant-speech-stop") => "speaker",
+            Some(_) | None => return,
+        };
+        let wanted = instruction.list("conference_status_callback_event").unwrap_or(&["start", "end"]);
+        if let Some(url) = instruction.text("conference_status_callback").filter(|_| wanted.contains(&event)) {
+            self.pass_on(callback, url, instruction.text("conference_status_callback_method"));
+        }
+    }
+
+    /// The same form, by the method that the application chose.
+    fn pass_on(&mut self, callback: &VoiceCallback, url: &str, method: Option<&str>) {
+        if method == Some("GET") {
+            let pairs = callback.form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            self.report(ReportMethod::Get, requests::with_query(url, pairs), Form::new());
+        } else {
+            let form = callback.form.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+            self.report(ReportMethod::Post, url.to_string(), form.collect());
+        }
+    }
+}
+
+/// Accepts the reservation for a Worker who called in, and brings its caller along.
+fn dial_reservation(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+    id: Id<Reservation>,
+) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
+    let state = turn.state();
+    let sid = state.reservation(id).expect("found in this turn").sid;
+    let activity = callback.query_value("postWorkActivitySid");
+    if let Some(named) = activity
+        && Sid::parse(named).and_then(|sid| state.find_activity(sid)).is_none()
+    {
+        return Err(ApiError::new(&WORKER_NOT_MOVED, &[("value", &named)]));
+    }
+    let mut leg = Leg::of(turn, api, id);
+    if leg.attribute(&["call_sid"]).is_none() {
+        return Err(ApiError::new(&CANNOT_DEQUEUE, &[("reservation", &sid)]));
+    }
+    if leg.turn.apply(Command::AcceptReservation { id }).is_err() {
+        return Err(ApiError::new(&NOT_ACCEPTABLE, &[("reservation", &sid)]));
+    }
+    let mut instruction = String::new();
+    let mut object = Object::open(&mut instruction);
+    object.text("instruction", "dequeue");
+    object.optional_text("post_work_activity_sid", activity);
+    object.close();
+    leg.call = VoiceCall {
+        instruction: instruction.into(),
+        worker_call: callback.value("CallSid").map(Arc::from),
+        is_answered: true,
+        requests: leg.call.requests,
+        ..VoiceCall::default()
+    };
+    leg.move_caller(&requests::bridge_twiml(&sid.to_string()));
+    let over = requests::callback_url(api, "dial-result", sid, leg.turn.state().workspace().sid);
+    Ok((twiml(&requests::dial_twiml(&sid.to_string(), &over)), leg.end()))
+}
+
+/// Makes a Task of a call and lets it wait.
+fn enqueue(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+    workflow: Sid<Workflow>,
+) -> Result<Answer, ApiError> {
+    let create = CreateTask {
+        attributes: call_attributes(callback)?,
+        workflow: Some(workflow),
+        timeout_seconds: whole_number(callback, "timeout", 1..=i64::from(u32::MAX))?.map(|seconds| seconds as u32),
+        priority: whole_number(callback, "priority", 0..=i64::from(i32::MAX))?.map(|value| Priority(value as u32)),
+        task_channel: Some("voice".to_string()),
+        ..CreateTask::default()
+    };
+    let task = match turn.apply(Command::CreateTask(create)) {
+        Ok(Reply::Task(id)) => turn.state().task(id).expect("just created").sid,
+        Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
+        Err(rejection) => return Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
+    };
+    let mut action = requests::callback_url(api, "enqueue-result", task, turn.state().workspace().sid);
+    if let Some(next) = callback.query_value("action") {
+        action = requests::with_query(&action, [("action", next)]);
+    }
+    Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &action, callback.query_value("waitUrl"))))
+}
+
+/// Those of the call, with those that the TwiML gives: the latter win, but for what identifies the call.
+fn call_attributes(callback: &VoiceCallback) -> Result<Attributes, ApiError> {
+    let invalid = |message: String| ApiError::new(&BAD_QUERY, &[("message", &message)]);
+    let given = callback.query_value("task").unwrap_or("{}");
+    let given = Attributes::parse(given).map_err(|error| invalid(format!("task must be a JSON object: {error}")))?;
+    let mut members = String::new();
+    let mut object = Object::open(&mut members);
+    for (parameter, attribute) in CALL_ATTRIBUTES {
+        let wins = matches!(attribute, "call_sid" | "account_sid");
+        if wins || given.value().as_object().is_none_or(|object| object.get(attribute).is_none()) {
+            object.text(attribute, callback.value(parameter).unwrap_or_default());
+        }
+    }
+    for (name, value) in given.value().as_object().into_iter().flat_map(pointsman_expression::Object::iter) {
+        if !matches!(name, "call_sid" | "account_sid") {
+            object.raw(name, &value.to_string());
+        }
+    }
+    object.close();
+    Attributes::parse(&members).map_err(|error| invalid(format!("the attributes of the task do not fit: {error}")))
+}
+
+fn whole_number(
+    callback: &VoiceCallback,
+    name: &str,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<Option<i64>, ApiError> {
+    let Some(text) = callback.query_value(name) else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        let message = format!("{name} must be a whole number from {} to {}", range.start(), range.end());
+        ApiError::new(&BAD_QUERY, &[("message", &message)])
+    })?;
+    Ok(Some(number))
+}
+
+/// The caller has left the queue: to a Worker, or for good.
+fn enqueue_result(turn: &mut Turn<'_>, callback: &VoiceCallback, task: Sid<Task>) -> Answer {
+    let result = callback.value("QueueResult").unwrap_or_default();
+    let is_lost = matches!(result, "hangup" | "leave" | "queue-full" | "error" | "system-error");
+    if let Some(id) = turn.state().find_task(task).map(|task| task.id).filter(|_| is_lost) {
+        cancel_task(turn, id, result);
+    }
+    let told = ["QueueResult", "QueueSid", "QueueTime"];
+    let pairs = told.into_iter().filter_map(|name| callback.value(name).map(|value| (name, value)));
+    match callback.query_value("action") {
+        Some(action) => twiml(&requests::redirect_twiml(&requests::with_query(action, pairs))),
+        None => twiml("<Response/>"),
+    }
+}
+
+fn twiml(body: &str) -> Answer {
+    let body = format!(r#"<?xml version="1.0" encoding="UTF-8"?>{body}"#);
+    Answer { status: 200, headers: vec![Header::new("Content-Type", "text/xml; charset=utf-8")], body }
+}

@@ -1,0 +1,234 @@
+//! What is asked of the voice API, and the TwiML that calls are told. Reference: events-and-callbacks, sections 11.3
+//! and 11.4.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use pointsman_api::instruction::{FieldValue, VoiceInstruction};
+use pointsman_engine::{Entity, Sid, Workspace};
+use pointsman_record::delivery::Form;
+
+use super::{Leg, VoiceApi};
+use crate::limits::{RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
+
+const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
+/// What the bridge itself has to know of a conference.
+const CONFERENCE_EVENTS: [&str; 4] = ["start", "end", "join", "leave"];
+
+/// Where the bridge is asked back.
+pub(super) const PREFIX: &str = "/pointsman/v1/voice";
+
+pub(super) fn form<'t>(pairs: impl IntoIterator<Item = (&'t str, &'t str)>) -> Form {
+    pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+pub(super) fn calls_url(api: &VoiceApi) -> String {
+    format!("{}/Calls.json", api.account_url)
+}
+
+pub(super) fn call_url(api: &VoiceApi, call: &str) -> String {
+    format!("{}/Calls/{}.json", api.account_url, escaped(call))
+}
+
+pub(super) fn participants_url(api: &VoiceApi, conference: &str) -> String {
+    format!("{}/Conferences/{}/Participants.json", api.account_url, escaped(conference))
+}
+
+/// A segment of a path: room names are whatever an application likes.
+fn escaped(segment: &str) -> String {
+    form_urlencoded::byte_serialize(segment.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+/// An address of the bridge. The Workspace is named so that its thread is found at once.
+pub(super) fn callback_url<E: Entity>(api: &VoiceApi, what: &str, sid: Sid<E>, workspace: Sid<Workspace>) -> String {
+    format!("{}{PREFIX}/{what}/{sid}?workspace={workspace}", api.callback_url)
+}
+
+impl Leg<'_, '_, '_> {
+    fn callback_url(&self, what: &str) -> String {
+        callback_url(self.api, what, self.reservation().sid, self.turn.state().workspace().sid)
+    }
+
+    /// Reports of the Worker's call come here first, and are passed on from here.
+    fn status_callback(&self, form: &mut Form) {
+        form.push(("StatusCallback".into(), self.callback_url("status").into()));
+        form.extend(CALL_EVENTS.map(|event| ("StatusCallbackEvent".into(), event.into())));
+    }
+
+    pub(super) fn dequeue_form(&self, instruction: &VoiceInstruction) -> Form {
+        let mut form = worker_form(instruction);
+        form.push(("Url".into(), self.callback_url("worker-leg").into()));
+        self.status_callback(&mut form);
+        form
+    }
+
+    pub(super) fn call_form(&self, instruction: &VoiceInstruction) -> Form {
+        let mut form = worker_form(instruction);
+        form.extend(instruction.text("url").map(|url| ("Url".into(), url.into())));
+        self.status_callback(&mut form);
+        form
+    }
+
+    pub(super) fn conference_form(&self, instruction: &VoiceInstruction) -> Form {
+        let mut form = Form::new();
+        for field in instruction.verb.fields() {
+            let Some(value) = instruction.fields.get(field.json) else { continue };
+            let text: Arc<str> = match (field.json, value) {
+                // These are the bridge's own business.
+                (
+                    "status_callback"
+                    | "status_callback_method"
+                    | "status_callback_event"
+                    | "conference_status_callback"
+                    | "conference_status_callback_method"
+                    | "conference_status_callback_event"
+                    | "post_work_activity_sid"
+                    | "room_name"
+                    | "timeout"
+                    | "end_conference_on_customer_exit"
+                    | "beep_on_customer_entrance",
+                    _,
+                ) => continue,
+                ("record", FieldValue::Text(word)) => records(word).to_string().into(),
+                (_, FieldValue::Text(text)) => text.clone(),
+                (_, FieldValue::Bool(truth)) => truth.to_string().into(),
+                (_, FieldValue::Integer(number)) => number.to_string().into(),
+                (_, FieldValue::List(words)) => words.join(",").into(),
+            };
+            form.push((field.spec.name.into(), text));
+        }
+        form.push(("Timeout".into(), ring_seconds(instruction).to_string().into()));
+        self.status_callback(&mut form);
+        form.push(("ConferenceStatusCallback".into(), self.callback_url("conference").into()));
+        let asked = instruction.list("conference_status_callback_event").unwrap_or_default();
+        let more = asked.iter().copied().filter(|event| !CONFERENCE_EVENTS.contains(event));
+        let events = CONFERENCE_EVENTS.into_iter().chain(more).collect::<Vec<_>>();
+        form.push(("ConferenceStatusCallbackEvent".into(), events.join(" ").into()));
+        form
+    }
+
+    pub(super) fn supervise_form(&self, instruction: &VoiceInstruction) -> Form {
+        let from = self.attribute(&["from"]).unwrap_or_default();
+        let to = instruction.text("to").unwrap_or_default();
+        let mut form = form([("From", &*from), ("To", to)]);
+        match instruction.text("supervisor_mode") {
+            Some("whisper") => {
+                form.push(("Coaching".into(), "true".into()));
+                form.extend(self.call.worker_call.clone().map(|call| ("CallSidToCoach".into(), call)));
+            }
+            Some("barge") => {}
+            Some(_) | None => form.push(("Muted".into(), "true".into())),
+        }
+        form
+    }
+}
+
+/// What every call of a Worker has.
+fn worker_form(instruction: &VoiceInstruction) -> Form {
+    let ring = ring_seconds(instruction).to_string();
+    let record = records(instruction.text("record").unwrap_or_default()).to_string();
+    let text = |field| instruction.text(field).unwrap_or_default();
+    form([("To", text("to")), ("From", text("from")), ("Timeout", &ring), ("Record", &record)])
+}
+
+/// TaskRouter lets it ring for 999 seconds, the voice API for 600.
+fn ring_seconds(instruction: &VoiceInstruction) -> i64 {
+    instruction.integer("timeout").unwrap_or(RING_SECONDS_DEFAULT).min(VOICE_RING_SECONDS_MAX)
+}
+
+fn records(word: &str) -> bool {
+    matches!(word, "true" | "record-from-answer" | "record-from-start")
+}
+
+/// Both parties of a dequeue meet in a conference of two, named by the reservation.
+pub(super) fn bridge_twiml(conference: &str) -> String {
+    let conference = xml(conference);
+    format!(
+        r#"<Response><Dial><Conference beep="false" startConferenceOnEnter="true" endConferenceOnExit="true">{conference}</Conference></Dial></Response>"#
+    )
+}
+
+/// The same for a Worker who called in; `over` is told when the conversation has ended.
+pub(super) fn dial_twiml(conference: &str, over: &str) -> String {
+    let (conference, over) = (xml(conference), xml(over));
+    format!(
+        r#"<Response><Dial action="{over}"><Conference beep="false" startConferenceOnEnter="true" endConferenceOnExit="true">{conference}</Conference></Dial></Response>"#
+    )
+}
+
+/// The customer joins the conference of the Task.
+pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction) -> String {
+    let beep = instruction.fields.get("beep_on_customer_entrance") != Some(&FieldValue::Bool(false));
+    let ends = instruction.is_set("end_conference_on_customer_exit");
+    let room = xml(room);
+    format!(
+        r#"<Response><Dial><Conference beep="{beep}" endConferenceOnExit="{ends}">{room}</Conference></Dial></Response>"#
+    )
+}
+
+/// The caller waits in the provider's queue.
+pub(super) fn enqueue_twiml(queue: &str, action: &str, wait_url: Option<&str>) -> String {
+    let mut twiml = format!(r#"<Response><Enqueue action="{}""#, xml(action));
+    if let Some(url) = wait_url {
+        let _ = write!(twiml, r#" waitUrl="{}""#, xml(url));
+    }
+    let _ = write!(twiml, ">{}</Enqueue></Response>", xml(queue));
+    twiml
+}
+
+pub(super) fn redirect_twiml(url: &str) -> String {
+    format!("<Response><Redirect>{}</Redirect></Response>", xml(url))
+}
+
+fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&apos;"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// A URL with more in its query. The fragment stays at its end: it holds connection overrides.
+pub(super) fn with_query<'t>(url: &str, pairs: impl IntoIterator<Item = (&'t str, &'t str)>) -> String {
+    let (url, fragment) = url.split_once('#').map_or((url, None), |(url, fragment)| (url, Some(fragment)));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    let separator = match (query.is_empty(), url.contains('?')) {
+        (true, _) => "",
+        (false, true) => "&",
+        (false, false) => "?",
+    };
+    let mut out = format!("{url}{separator}{query}");
+    if let Some(fragment) = fragment {
+        out.push('#');
+        out.push_str(fragment);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_goes_before_the_fragment() {
+        assert_eq!(with_query("https://a.example/x", [("a", "1 2")]), "https://a.example/x?a=1+2");
+        assert_eq!(with_query("https://a.example/x?y=1#rc=2", [("a", "é")]), "https://a.example/x?y=1&a=%C3%A9#rc=2");
+        assert_eq!(with_query("https://a.example/x#rc=2", []), "https://a.example/x#rc=2");
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_a_path_or_of_twiml() {
+        assert_eq!(escaped("a/b c?d"), "a%2Fb%20c%3Fd");
+        assert!(bridge_twiml("</Conference><Hangup/>").contains(">&lt;/Conference&gt;&lt;Hangup/&gt;<"));
+        assert!(
+            enqueue_twiml("q", "https://a/?x=\"1\"&y", None).contains(r#"action="https://a/?x=&quot;1&quot;&amp;y""#)
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! `/pointsman/v1/voice/…`: what the voice provider asks of the bridge. Reference: events-and-callbacks, section 11.
+//!
+//! There are no credentials in such a request; the provider signs it with the token of the account there.
+
+use hyper::Method;
+use hyper::header::CONTENT_TYPE;
+use pointsman_api::form::{self, Fields};
+use pointsman_api::{Answer, ApiError};
+use pointsman_dispatcher::{Input, VoiceCallback, VoiceCallbackKind};
+use pointsman_token::{Url, signature};
+
+use super::{App, Received, reply};
+use crate::engines::EngineHandle;
+use crate::recovery;
+
+const PREFIX: &str = "/pointsman/v1/voice/";
+
+/// Whether the path belongs to the bridge.
+pub(super) fn is_path(path: &str) -> bool {
+    path.starts_with(PREFIX)
+}
+
+pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
+    let not_found = || ApiError::not_found(received.path).answer();
+    let Some(auth_token) = &app.voice_auth_token else { return not_found() };
+    let kind = received.path.strip_prefix(PREFIX).and_then(|rest| rest.trim_end_matches('/').split_once('/'));
+    let Some(kind) = kind.and_then(|(what, sid)| VoiceCallbackKind::of(what, sid)) else { return not_found() };
+    if !matches!(*received.method, Method::GET | Method::POST) {
+        return not_found();
+    }
+    let (query, form) = match fields(received) {
+        Ok(fields) => fields,
+        Err(error) => return error.answer(),
+    };
+    if !is_signed(received, auth_token, &form) {
+        return ApiError::wrong_credentials().answer();
+    }
+    if !app.health.can_commit() {
+        return super::cannot_commit().answer();
+    }
+    let callback = Box::new(VoiceCallback { kind, path: received.path.into(), query, form });
+    if let Some(workspace) = callback.workspace() {
+        let engine = &app.engines[recovery::owner(workspace.bytes(), app.engines.len())];
+        return ask(app, engine, callback).await;
+    }
+    // The address does not say where: the thread that has it answers.
+    for engine in app.engines.iter() {
+        let answer = ask(app, engine, callback.clone()).await;
+        if answer.status != 404 {
+            return answer;
+        }
+    }
+    not_found()
+}
+
+async fn ask(app: &App, engine: &EngineHandle, callback: Box<VoiceCallback>) -> Answer {
+    reply(app, engine.request(|ticket| Input::Voice { ticket, callback })).await
+}
+
+/// Query and form. Providers send forms, or nothing with GET.
+fn fields(received: &Received<'_>) -> Result<(Fields, Fields), ApiError> {
+    let query = form::decode_urlencoded(received.query.as_bytes())?;
+    let media_type = received.header(&CONTENT_TYPE).unwrap_or_default();
+    if received.body.is_empty() {
+        return Ok((query, Fields::new()));
+    }
+    if !media_type.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+        let expected = "application/x-www-form-urlencoded";
+        return Err(ApiError::new(&pointsman_api::errors::MEDIA_TYPE, &[("expected", &expected)]));
+    }
+    Ok((query, form::decode_urlencoded(received.body)?))
+}
+
+/// Whether the provider sent it, and to this address.
+fn is_signed(received: &Received<'_>, auth_token: &str, form: &Fields) -> bool {
+    let given = received.headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
+    let separator = if received.query.is_empty() { "" } else { "?" };
+    let url = Url::parse(&format!("{}{}{separator}{}", received.base_url, received.path, received.query));
+    let (Some(given), Ok(url)) = (given, url) else { return false };
+    let parameters: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    signature::verify(auth_token, &url, &parameters, given)
+}
