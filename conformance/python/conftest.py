@@ -6,6 +6,7 @@ from support.client import connect
 from support.clock import Clock
 from support.receiver import Receiver
 from support.server import ACCOUNT_SID, AUTH_TOKEN, Server, binary
+from support.voice import VoiceServer
 from support.world import Office, World
 
 
@@ -109,3 +110,41 @@ def wire(server):
 @pytest.fixture
 def virtual_wire(virtual_server):
     return Wire(virtual_server.url)
+
+
+@pytest.fixture(scope="session")
+def voice_api():
+    voice = VoiceServer()
+    yield voice
+    voice.close()
+
+
+@pytest.fixture(scope="session")
+def voice_server(tmp_path_factory, voice_api):
+    server = Server(
+        tmp_path_factory.mktemp("voice") / "data", "--clock", "virtual", environment=voice_api.environment()
+    ).start()
+    yield server
+    assert server.stop() == 0, server.log()
+
+
+@pytest.fixture
+def voice(voice_api):
+    voice_api.clear()
+    return voice_api
+
+
+@pytest.fixture
+def desk(voice_server):
+    """The office of the scenarios, in which everybody can be called."""
+    desk = Office(connect(voice_server.url), Clock(voice_server.url))
+    for worker in (desk.ann, desk.bob, desk.cid):
+        desk.reachable(worker)
+    desk.happened()
+    yield desk
+    desk.delete()
+
+
+@pytest.fixture
+def voice_wire(voice_server):
+    return Wire(voice_server.url)

@@ -4,6 +4,8 @@ Reference: events and callbacks, sections 8, 9 and 11; routing, section 5.
 """
 
 import json
+import threading
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,53 +13,10 @@ from support.client import connect
 from support.clock import Clock
 from support.errors import refused
 from support.server import AUTH_TOKEN, Server
-from support.voice import VoiceServer
-from support.world import Office
+from support.world import CALLER, Office, inbound
 from twilio.request_validator import RequestValidator
 
-CALLER = "CA" + "c" * 32
 ALL_CALL_EVENTS = ["initiated", "ringing", "answered", "completed"]
-
-
-@pytest.fixture(scope="module")
-def voice_api():
-    voice = VoiceServer()
-    yield voice
-    voice.close()
-
-
-@pytest.fixture(scope="module")
-def voice_server(tmp_path_factory, voice_api):
-    server = Server(
-        tmp_path_factory.mktemp("voice") / "data", "--clock", "virtual", environment=voice_api.environment()
-    ).start()
-    yield server
-    assert server.stop() == 0, server.log()
-
-
-@pytest.fixture
-def voice(voice_api):
-    voice_api.clear()
-    return voice_api
-
-
-@pytest.fixture
-def desk(voice_server):
-    """The office of the scenarios, in which everybody can be called."""
-    desk = Office(connect(voice_server.url), Clock(voice_server.url))
-    for worker in (desk.ann, desk.bob, desk.cid):
-        name = worker.friendly_name.lower()
-        attributes = json.loads(worker.attributes) | {"contact_uri": f"client:{name}"}
-        desk.context.workers(worker.sid).update(attributes=json.dumps(attributes))
-    desk.happened()
-    yield desk
-    desk.delete()
-
-
-def inbound(desk, **attributes):
-    """A Task of a call that waits."""
-    given = {"call_sid": CALLER, "from": "+15550111", "to": "+15550100"}
-    return desk.create("support", **{**given, **attributes})
 
 
 def attributes_of(desk, task) -> dict:
@@ -526,12 +485,49 @@ def test_what_the_provider_has_not_signed_is_refused(desk, voice, token):
     assert status_of(desk, task, reservation) == "pending"
 
 
+# A bad day
+
+
+def test_a_request_that_was_under_way_at_a_kill_is_made_again_with_the_same_token(tmp_path, voice):
+    server = Server(tmp_path / "data", "--clock", "virtual", environment=voice.environment()).start()
+    try:
+        desk = Office(connect(server.url), Clock(server.url))
+        desk.reachable(desk.ann)
+        task = inbound(desk)
+        reservation = desk.offer(task)
+        arrived, go_on = threading.Event(), threading.Event()
+
+        def hang(request):
+            arrived.set()
+            assert go_on.wait(30)
+            return 503, {}
+
+        voice.answers["/Calls"] = hang
+        reservation.update(instruction="dequeue")
+        assert arrived.wait(10), "the Worker is called"
+        server.kill()
+        go_on.set()
+        del voice.answers["/Calls"]
+        server.start()
+        desk = SimpleNamespace(
+            context=connect(server.url).taskrouter.v1.workspaces(desk.sid), clock=Clock(server.url), sid=desk.sid
+        )
+        desk.clock.quiet()
+        first, second = voice.asked("/Calls")
+        assert first.token == second.token
+        attributes = json.loads(desk.context.tasks(task.sid).fetch().attributes)
+        assert attributes["worker_call_sid"] == call_of(voice, second)
+        assert desk.context.tasks(task.sid).reservations(reservation.sid).fetch().reservation_status == "pending"
+    finally:
+        go_on.set()
+        server.kill()
+
+
 # Without a voice API
 
 
 def test_without_a_voice_api_an_instruction_fails_like_a_leg_that_could_not_be_set_up(office):
-    ann = json.loads(office.ann.attributes) | {"contact_uri": "client:ann"}
-    office.context.workers(office.ann.sid).update(attributes=json.dumps(ann))
+    office.reachable(office.ann)
     for instruction, code in (("dequeue", "40133"), ("conference", "40145")):
         task = inbound(office)
         reservation = office.offer(task)

@@ -193,11 +193,25 @@ class Office(World):
                 parameters[name] = attributes_and_parameters.pop(name)
         return self.task({"type": kind, **attributes_and_parameters}, workflow_sid=self.flow.sid, **parameters)
 
+    def reachable(self, worker) -> None:
+        """Gives a Worker a telephone."""
+        attributes = json.loads(worker.attributes) | {"contact_uri": f"client:{worker.friendly_name.lower()}"}
+        self.context.workers(worker.sid).update(attributes=json.dumps(attributes))
+
     def happened(self) -> list[str]:
         """The events since the last call, in order, with the Worker or queue where one is meant."""
         events = self.events()
         new, self.seen = events[self.seen :], len(events)
         return [described(event) for event in new]
+
+
+CALLER = "CA" + "c" * 32
+
+
+def inbound(office: Office, **attributes):
+    """A Task of a call that waits."""
+    given = {"call_sid": CALLER, "from": "+15550111", "to": "+15550100"}
+    return office.create("support", **{**given, **attributes})
 
 
 def described(event) -> str:
