@@ -1,0 +1,267 @@
+//! Instructions that need calls, whatever order the provider's answers and reports come in.
+//! Reference: events-and-callbacks, section 11.
+
+use std::sync::Arc;
+
+use pointsman_dispatcher::{
+    Content, Delivery, Input, OutboxChange, Shard, Telephony, Ticket, VoiceApi, VoiceCallback, VoiceCallbackKind,
+    VoiceOutcome, VoiceStep,
+};
+use pointsman_engine::{Limits, Sid};
+use proptest::prelude::*;
+
+use crate::bench::{Bench, MINE, facts, text};
+
+const CALLER: &str = "CAcccccccccccccccccccccccccccccccc";
+const ATTRIBUTES: &str = "%7B%22call_sid%22%3A%22CAcccccccccccccccccccccccccccccccc%22%2C%22to%22%3A%22%2B15550100%22\
+     %2C%22from%22%3A%22%2B15550111%22%7D";
+const OUTBOUND: &str = "%7B%22outbound_to%22%3A%22%2B15550123%22%2C%22from%22%3A%22%2B15550100%22%7D";
+
+fn telephony() -> Telephony {
+    Telephony::Bridged(VoiceApi {
+        account_url: "https://voice.example/2010-04-01/Accounts/AC1".to_string(),
+        callback_url: "https://router.example".to_string(),
+    })
+}
+
+/// Something that happens around a call.
+#[derive(Clone, Debug)]
+enum Happening {
+    Instruct(&'static str),
+    /// The voice API answers the oldest request that it has not answered.
+    Answer(u16),
+    Unreachable,
+    Progress(&'static str),
+    Conference(&'static str, bool),
+    WorkerLeg,
+    DialReservation,
+    DialResult,
+    Update(&'static str),
+    Delete,
+    Wait(i64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    let instructions = [
+        "Instruction=dequeue&DequeueTo=client:ann&DequeueStatusCallbackUrl=https://app.example/d",
+        "Instruction=conference&To=client:ann&StatusCallback=https://app.example/c",
+        "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x",
+        "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x&CallAccept=true",
+        "Instruction=redirect&RedirectCallSid=CAcccccccccccccccccccccccccccccccc&RedirectUrl=https://app.example/x",
+        "Instruction=supervise&Supervisor=client:bob",
+        "ReservationStatus=accepted",
+        "ReservationStatus=rejected",
+        "ReservationStatus=completed",
+    ];
+    let events = ["participant-join", "participant-leave", "conference-start", "conference-end", "participant-mute"];
+    let statuses = ["initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled", "x"];
+    let updates = ["AssignmentStatus=canceled", "AssignmentStatus=wrapping", "AssignmentStatus=completed"];
+    prop_oneof![
+        4 => proptest::sample::select(instructions.to_vec()).prop_map(Happening::Instruct),
+        4 => proptest::sample::select(vec![201_u16, 200, 400, 404, 500]).prop_map(Happening::Answer),
+        1 => Just(Happening::Unreachable),
+        4 => proptest::sample::select(statuses.to_vec()).prop_map(Happening::Progress),
+        3 => (proptest::sample::select(events.to_vec()), any::<bool>())
+            .prop_map(|(event, of_worker)| Happening::Conference(event, of_worker)),
+        1 => Just(Happening::WorkerLeg),
+        1 => Just(Happening::DialReservation),
+        1 => Just(Happening::DialResult),
+        1 => proptest::sample::select(updates.to_vec()).prop_map(Happening::Update),
+        1 => Just(Happening::Delete),
+        1 => proptest::sample::select(vec![0_i64, 1_000, 121_000, 601_000]).prop_map(Happening::Wait),
+    ]
+}
+
+/// A Workspace with one Task that is offered to one Worker, and what was asked of the voice API.
+struct Call {
+    bench: Bench,
+    path: String,
+    task: String,
+    asked: Vec<Arc<Delivery>>,
+    steps: Vec<VoiceStep>,
+}
+
+impl Call {
+    fn new(attributes: &str) -> Self {
+        let mut bench = Bench::with(telephony());
+        let path = bench.set_up(MINE, "");
+        let made = bench.request(MINE, "POST", &format!("{path}/Tasks"), &format!("Attributes={attributes}"));
+        let task = text(&made, "sid");
+        Self { bench, path, task, asked: Vec::new(), steps: Vec::new() }
+    }
+
+    /// The newest reservation of the Task.
+    fn reservation(&mut self) -> Option<String> {
+        let path = format!("{}/Tasks/{}/Reservations?PageSize=1000", self.path, self.task);
+        let list = self.bench.request(MINE, "GET", &path, "");
+        self.collect();
+        list.body.rsplit("/Reservations/").next().map(|rest| rest[..34].to_string()).filter(|sid| sid.starts_with("WR"))
+    }
+
+    fn status(&mut self) -> String {
+        let Some(reservation) = self.reservation() else { return String::new() };
+        let path = format!("{}/Tasks/{}/Reservations/{reservation}", self.path, self.task);
+        text(&self.bench.request(MINE, "GET", &path, ""), "reservation_status")
+    }
+
+    fn request(&mut self, method: &str, path: &str, body: &str) -> u16 {
+        let status = self.bench.request(MINE, method, path, body).status;
+        self.collect();
+        status
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.bench.handle(input);
+        self.collect();
+        self.bench.shard.check_invariants();
+    }
+
+    /// Takes what the turn wants sent; all of it is in the outbox too.
+    fn collect(&mut self) {
+        for delivery in std::mem::take(&mut self.bench.batch.deliveries) {
+            let is_put =
+                |change: &OutboxChange| matches!(change, OutboxChange::Put(put) if put.sid() == delivery.sid());
+            assert!(self.bench.batch.outbox.iter().any(is_put), "{delivery:?} would be lost at a stop");
+            if let Content::Voice { step, .. } = delivery.content {
+                self.steps.push(step);
+                self.asked.push(delivery);
+            }
+        }
+    }
+
+    fn voice(&mut self, kind: VoiceCallbackKind, form: &[(&str, &str)]) {
+        let form = form.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
+        let callback = VoiceCallback { kind, path: "/pointsman/v1/voice".into(), query: Vec::new(), form };
+        self.handle(Input::Voice { ticket: Ticket(0), callback: Box::new(callback) });
+    }
+
+    fn answer(&mut self, outcome: VoiceOutcome) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let delivery = self.asked.remove(0);
+        let Content::Voice { step, about, .. } = delivery.content else { unreachable!("only these are kept") };
+        self.handle(Input::VoiceAnswered { workspace: delivery.workspace, step, about, outcome });
+    }
+
+    fn happens(&mut self, happening: &Happening) {
+        let reservation = self.reservation();
+        let sid = || reservation.as_deref().and_then(Sid::parse).unwrap_or(Sid::from_bytes([0; 16]));
+        let path = format!("{}/Tasks/{}", self.path, self.task);
+        match happening {
+            Happening::Instruct(body) => {
+                if let Some(reservation) = reservation {
+                    self.request("POST", &format!("{path}/Reservations/{reservation}"), body);
+                }
+            }
+            Happening::Answer(status) => {
+                let body = br#"{"sid":"CA1","call_sid":"CA1","conference_sid":"CF1","code":21215,"message":"no"}"#;
+                self.answer(VoiceOutcome::Answered { status: *status, body: body.to_vec() });
+            }
+            Happening::Unreachable => self.answer(VoiceOutcome::Failed { reason: "refused".to_string() }),
+            Happening::Progress(status) => {
+                self.voice(VoiceCallbackKind::Status(sid()), &[("CallSid", "CA1"), ("CallStatus", status)]);
+            }
+            Happening::Conference(event, of_worker) => {
+                let call = if *of_worker { "CA1" } else { CALLER };
+                let form = [("ConferenceSid", "CF1"), ("StatusCallbackEvent", event), ("CallSid", call)];
+                self.voice(VoiceCallbackKind::Conference(sid()), &form);
+            }
+            Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", "CA1")]),
+            Happening::DialReservation => self.voice(VoiceCallbackKind::DialReservation(sid()), &[("CallSid", "CA1")]),
+            Happening::DialResult => self.voice(VoiceCallbackKind::DialResult(sid()), &[("CallSid", "CA1")]),
+            Happening::Update(body) => {
+                self.request("POST", &path, body);
+            }
+            Happening::Delete => {
+                self.request("DELETE", &path, "");
+            }
+            Happening::Wait(duration) => {
+                self.bench.now += duration;
+                self.handle(Input::Tick);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Nothing breaks an assertion or an invariant, and a restart finds the same state.
+    #[test]
+    fn any_order_of_answers_and_reports_leaves_a_consistent_workspace(
+        outbound in any::<bool>(),
+        happenings in proptest::collection::vec(happening(), 1..30),
+    ) {
+        let mut call = Call::new(if outbound { OUTBOUND } else { ATTRIBUTES });
+        for happening in &happenings {
+            call.happens(happening);
+        }
+        // Reads move the clock without a record; the last turn is to be one that is stored.
+        prop_assert_eq!(call.request("POST", &format!("{}/Activities", call.path.clone()), "FriendlyName=Last"), 201);
+        let mut restored = Shard::new(Limits::default(), telephony());
+        for records in call.bench.stored.values() {
+            restored.restore(None, records.iter().cloned()).unwrap();
+        }
+        prop_assert_eq!(facts(&restored), facts(&call.bench.shard));
+    }
+}
+
+#[test]
+fn a_dequeue_goes_from_the_call_of_the_worker_to_the_end_of_the_conversation() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    assert_eq!(call.status(), "pending");
+    assert_eq!(call.steps, [VoiceStep::CallWorker]);
+    call.happens(&Happening::Answer(201));
+    call.happens(&Happening::Progress("in-progress"));
+    assert_eq!(call.status(), "accepted");
+    assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller]);
+    call.happens(&Happening::Answer(200));
+    call.happens(&Happening::Progress("completed"));
+    assert_eq!(call.status(), "wrapping");
+    assert_eq!(call.steps.len(), 2);
+}
+
+#[test]
+fn a_report_that_comes_before_the_answer_of_the_voice_api_counts() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    call.happens(&Happening::Progress("in-progress"));
+    assert_eq!(call.status(), "accepted");
+    call.happens(&Happening::Answer(201));
+    assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller]);
+}
+
+#[test]
+fn reports_of_another_call_change_nothing() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    call.happens(&Happening::Answer(201));
+    let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
+    for status in ["in-progress", "completed", "busy"] {
+        call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", "CA2"), ("CallStatus", status)]);
+        assert_eq!(call.status(), "pending");
+    }
+}
+
+#[test]
+fn a_worker_whose_offer_ended_before_the_call_was_placed_is_not_left_ringing() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    call.happens(&Happening::Update("AssignmentStatus=canceled"));
+    assert_eq!(call.steps, [VoiceStep::CallWorker], "nobody knows the call yet");
+    call.happens(&Happening::Answer(201));
+    assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::HangUp]);
+}
+
+#[test]
+fn a_call_is_given_up_after_ten_minutes() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=conference&To=client:ann"));
+    call.happens(&Happening::Answer(201));
+    call.happens(&Happening::Wait(590_000));
+    assert_eq!(call.steps, [VoiceStep::CallWorker]);
+    call.happens(&Happening::Wait(10_000));
+    assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::HangUp]);
+}
