@@ -1,5 +1,6 @@
 """A small HTTP server in the test process that records callbacks and answers as told."""
 
+import ssl
 import sys
 import threading
 import time
@@ -53,7 +54,7 @@ class Receiver:
     One that is not `listening` has an address and refuses connections until `listen`.
     """
 
-    def __init__(self, listening: bool = True):
+    def __init__(self, listening: bool = True, tls: ssl.SSLContext | None = None):
         self.answers: dict[str, Answer | Callable[[Callback], Answer]] = {}
         self._callbacks: list[Callback] = []
         self._arrived = threading.Condition()
@@ -100,7 +101,9 @@ class Receiver:
         self._http.daemon_threads = True
         self._http.server_bind()
         self._thread: threading.Thread | None = None
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._http.server_port}"
         if listening:
             self.listen()
 
