@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Wire
-from support.bad_receiver import WAYS, BadReceiver
+from support.bad_receiver import WAYS, BadReceiver, hangs
 from support.client import connect
 from support.clock import Clock
 from support.receiver import NO_CONTENT, Receiver
@@ -365,3 +365,17 @@ def test_what_could_not_be_delivered_in_time_makes_room_for_what_came_later(guar
         assert told == ["task.updated"]
     finally:
         receiver.close()
+
+
+def test_a_receiver_of_events_that_hangs_does_not_keep_the_application_from_being_asked(world, receiver):
+    bad = BadReceiver(hangs)
+    receiver.answers["/assign"] = (200, JSON, '{"instruction":"accept"}')
+    shop = Shop(world.client, bad.url)
+    try:
+        shop.context.workflows(shop.asked.sid).update(assignment_callback_url=receiver.url + "/assign")
+        tasks = [shop.task({}, workflow_sid=shop.asked.sid) for _ in range(100)]
+        # All at once; a callback of events that hangs is given up after 15 s.
+        receiver.wait_for("/assign", len(tasks), seconds=10)
+    finally:
+        bad.close()
+        shop.delete()

@@ -322,3 +322,38 @@ def test_a_fallback_that_was_not_answered_begins_with_the_first_url_again(virtua
     assert shop.fetch(task).assignment_status == "assigned"
     assert len(shop.reservations(task)) == 1
     assert server.stop() == 0
+
+
+def restarted(virtual_servers, receiver, gate, **urls):
+    server = virtual_servers()
+    receiver.answers["/assign"] = gate
+    return server, Shop(connect(server.url), receiver, assignment_callback_url=receiver.url + "/assign")
+
+
+def test_nobody_is_asked_again_about_what_is_decided(virtual_servers, quiet_receiver):
+    gate = Gate(ACCEPT)
+    server, shop = restarted(virtual_servers, quiet_receiver, gate)
+    accepted, canceled = shop.task(), shop.task()
+    quiet_receiver.wait_for("/assign", 2)
+    shop.accept(accepted)
+    shop.context.tasks(canceled.sid).update(assignment_status="canceled")
+    server.kill()
+    gate.open()
+    shop.after(server.start())
+    Clock(server.url).quiet()
+    asked = Counter(callback["TaskSid"] for callback in quiet_receiver.callbacks("/assign"))
+    assert asked == {accepted.sid: 1, canceled.sid: 1}
+
+
+def test_a_question_that_is_asked_again_has_a_new_token(virtual_servers, quiet_receiver):
+    gate = Gate(ACCEPT)
+    server, shop = restarted(virtual_servers, quiet_receiver, gate)
+    shop.task()
+    quiet_receiver.wait_for("/assign", 1)
+    server.kill()
+    gate.open()
+    shop.after(server.start())
+    Clock(server.url).quiet()
+    before, again = quiet_receiver.callbacks("/assign")
+    assert again.parameters == before.parameters
+    assert again.headers[TOKEN] != before.headers[TOKEN]

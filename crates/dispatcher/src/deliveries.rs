@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Deliveries of one line leave in order, one at a time. Lines go side by side; Workspaces take turns, and none gets
-//! more places than its share, so a slow receiver holds up nobody else. Waiting for an answer is real time and the
+//! more places than its share, so a slow receiver holds up nobody else. What routing waits for (assignment callbacks,
+//! calls) goes in a lane of its own, so that a slow receiver of events does not hold it up either. Waiting for an answer is real time and the
 //! caller's; here is only what follows from a result.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,8 +20,8 @@ use pointsman_token::{CallbackUrl, signature};
 
 use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome};
 use crate::limits::{
-    ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_WORKSPACE_MAX, BACK_OFF_MS_FIRST,
-    BACK_OFF_MS_MAX,
+    ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_LANE_MAX, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX,
+    FREE_PLACES_PER_LANE,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,11 +35,13 @@ pub struct DeliverySettings {
     pub guaranteed: Option<DurationMs>,
     /// Value of `Authorization` in requests to the voice API.
     pub voice_authorization: Option<String>,
+    /// Different for each start of the server.
+    pub epoch: u64,
 }
 
 impl Default for DeliverySettings {
     fn default() -> Self {
-        Self { user_agent: "TwilioProxy/1.1".to_string(), guaranteed: None, voice_authorization: None }
+        Self { user_agent: "TwilioProxy/1.1".to_string(), guaranteed: None, voice_authorization: None, epoch: 0 }
     }
 }
 
@@ -119,11 +122,39 @@ type LineId = (Sid<Workspace>, [u8; 16]);
 #[derive(Debug, Default)]
 struct Lines {
     lines: BTreeMap<[u8; 16], VecDeque<Waiting>>,
+    urgent: Lane,
+    told: Lane,
+    /// It stands in `turns`.
+    in_turn: bool,
+}
+
+/// Lines of a Workspace that share places.
+#[derive(Debug, Default)]
+struct Lane {
     /// Lines with nothing under way that may go, first come first.
     ready: VecDeque<[u8; 16]>,
     running: usize,
-    /// It stands in `turns`.
-    in_turn: bool,
+}
+
+impl Lane {
+    /// Whether it has something to send and a place to do so.
+    ///
+    /// - `free`: places that nobody has taken.
+    fn may_go(&self, free: usize) -> bool {
+        let share = ATTEMPTS_PER_LANE_MAX.min(1 + free / FREE_PLACES_PER_LANE);
+        !self.ready.is_empty() && self.running < share
+    }
+}
+
+impl Lines {
+    /// The lane of a line that has something to send.
+    fn lane(&mut self, line: [u8; 16]) -> &mut Lane {
+        let first = self.lines.get(&line).and_then(VecDeque::front);
+        match first.expect("a line that is looked at has a first delivery").delivery.content {
+            Content::Assignment { .. } | Content::Voice { .. } => &mut self.urgent,
+            Content::Event(_) | Content::Report { .. } => &mut self.told,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -200,15 +231,16 @@ impl Deliveries {
         });
         self.outstanding += 1;
         if waiting.len() == 1 {
-            lines.ready.push_back(line);
+            lines.lane(line).ready.push_back(line);
             self.give_turn(workspace);
         }
     }
 
     /// Lets a Workspace take its turn if it has something to send and a place to do so.
     fn give_turn(&mut self, workspace: Sid<Workspace>) {
+        let free = ATTEMPTS_MAX - self.running.len();
         let Some(lines) = self.workspaces.get_mut(&workspace) else { return };
-        if !lines.in_turn && !lines.ready.is_empty() && lines.running < ATTEMPTS_PER_WORKSPACE_MAX {
+        if !lines.in_turn && (lines.urgent.may_go(free) || lines.told.may_go(free)) {
             lines.in_turn = true;
             self.turns.push_back(workspace);
         }
@@ -221,16 +253,19 @@ impl Deliveries {
         while let Some((until, line)) = self.paused.first().copied().filter(|(until, _)| *until <= now) {
             self.paused.remove(&(until, line));
             if let Some(lines) = self.workspaces.get_mut(&line.0) {
-                lines.ready.push_back(line.1);
+                lines.lane(line.1).ready.push_back(line.1);
                 self.give_turn(line.0);
             }
         }
         let (mut attempts, mut effects) = (Vec::new(), Vec::new());
         while self.running.len() < ATTEMPTS_MAX {
             let Some(workspace) = self.turns.pop_front() else { break };
+            let free = ATTEMPTS_MAX - self.running.len();
             let lines = self.workspaces.get_mut(&workspace).expect("Workspaces in turn have lines");
             lines.in_turn = false;
-            let line = lines.ready.pop_front().expect("Workspaces in turn have something to send");
+            // There may be fewer places than when it got its turn: then it gets another when one of its own ends.
+            let lane = [&mut lines.urgent, &mut lines.told].into_iter().find(|lane| lane.may_go(free));
+            let Some(line) = lane.and_then(|lane| lane.ready.pop_front()) else { continue };
             match self.start((workspace, line)) {
                 Ok(attempt) => attempts.push(attempt),
                 Err(reason) => {
@@ -257,7 +292,7 @@ impl Deliveries {
         let attempt = waiting.attempt(id, &settings)?;
         let (url, total_timeout_ms) = (attempt.url.clone(), attempt.total_timeout_ms + waiting.elapsed_ms);
         self.running.insert(attempt.id, Running { line, url, total_timeout_ms });
-        self.workspaces.get_mut(&line.0).expect("the line is one of its").running += 1;
+        self.workspaces.get_mut(&line.0).expect("the line is one of its").lane(line.1).running += 1;
         Ok(attempt)
     }
 
@@ -266,8 +301,8 @@ impl Deliveries {
     /// - `elapsed_ms`: how long it took, in real time.
     pub fn finished(&mut self, id: AttemptId, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
         let Running { line, url, total_timeout_ms } = self.running.remove(&id).expect("attempts finish once");
-        let lines = self.workspaces.get_mut(&line.0).expect("it has a delivery under way");
-        lines.running = lines.running.checked_sub(1).expect("counted when it started");
+        let lane = self.workspaces.get_mut(&line.0).expect("it has a delivery under way").lane(line.1);
+        lane.running = lane.running.checked_sub(1).expect("counted when it started");
         let effects = self.follow(line, &url, total_timeout_ms, result, elapsed_ms, now);
         self.give_turn(line.0);
         self.workspaces.retain(|workspace, lines| *workspace != line.0 || !lines.lines.is_empty());
@@ -316,7 +351,8 @@ impl Deliveries {
 
     /// The line goes on with the same delivery, before others of its Workspace.
     fn again(&mut self, line: LineId) {
-        self.workspaces.get_mut(&line.0).expect("it has a delivery that waits").ready.push_front(line.1);
+        let lines = self.workspaces.get_mut(&line.0).expect("it has a delivery that waits");
+        lines.lane(line.1).ready.push_front(line.1);
         self.give_turn(line.0);
     }
 
@@ -332,7 +368,7 @@ impl Deliveries {
         if waiting.is_empty() {
             lines.lines.remove(&line.1);
         } else {
-            lines.ready.push_back(line.1);
+            lines.lane(line.1).ready.push_back(line.1);
         }
         self.outstanding -= 1;
         let mut effects = conclusion.warning(&delivery);
@@ -394,7 +430,8 @@ impl Deliveries {
         waiting.pauses += 1;
         waiting.retries = 0;
         waiting.elapsed_ms = 0;
-        Some(now.plus(DurationMs(1 + (drawn % bound) as i64)))
+        let last = waiting.delivery.at().plus(guaranteed);
+        Some(now.plus(DurationMs(1 + (drawn % bound) as i64)).min(last))
     }
 
     /// Forgets what waits of a Workspace that was deleted, but for what is under way.
@@ -414,7 +451,8 @@ impl Deliveries {
             waiting.truncate(keep);
             keep > 0
         });
-        lines.ready.clear();
+        lines.urgent.ready.clear();
+        lines.told.ready.clear();
         lines.in_turn = false;
         let gone = lines.lines.is_empty();
         self.outstanding -= forgotten;
@@ -463,7 +501,7 @@ impl Waiting {
         if method == ReportMethod::Post {
             headers.push(("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_string()));
         }
-        headers.push(("I-Twilio-Idempotency-Token", self.idempotency_token()));
+        headers.push(("I-Twilio-Idempotency-Token", self.idempotency_token(settings.epoch)));
         if is_trusted {
             headers.extend(settings.voice_authorization.clone().map(|value| ("Authorization", value)));
         } else {
@@ -496,13 +534,17 @@ impl Waiting {
         }
     }
 
-    /// The same for all attempts of one webhook; the fallback is another webhook.
-    fn idempotency_token(&self) -> String {
-        let mut bytes = self.delivery.sid();
-        if self.stage == Stage::Fallback {
-            bytes[15] ^= 1;
+    /// The same for all attempts of one webhook. The fallback is another webhook, and so is an assignment callback that
+    /// is asked again after a restart (section 7.2).
+    fn idempotency_token(&self, epoch: u64) -> String {
+        let mut number = u128::from_be_bytes(self.delivery.sid());
+        if matches!(self.delivery.content, Content::Assignment { .. }) {
+            number ^= u128::from(epoch) << 1;
         }
-        let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+        if self.stage == Stage::Fallback {
+            number ^= 1;
+        }
+        let hex = format!("{number:032x}");
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 }

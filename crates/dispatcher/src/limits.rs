@@ -1,9 +1,12 @@
 //! Every bound of the dispatcher.
 
 /// Callbacks under way at the same time, over all Workspaces.
-pub const ATTEMPTS_MAX: usize = 256;
-/// Callbacks of one Workspace under way at the same time, so that a slow receiver cannot take every place.
-pub const ATTEMPTS_PER_WORKSPACE_MAX: usize = 32;
+pub const ATTEMPTS_MAX: usize = 512;
+/// Callbacks of one Workspace and lane under way at the same time, while there are places enough. The fuller it gets,
+/// the fewer: a Workspace with nothing under way finds a place however many slow receivers others have.
+pub const ATTEMPTS_PER_LANE_MAX: usize = 32;
+/// A lane gets at most one more than this part of the places that are free.
+pub const FREE_PLACES_PER_LANE: usize = 8;
 /// Time for an assignment callback, and again for its fallback (reference: events-and-callbacks, section 7.2).
 pub const ASSIGNMENT_TIMEOUT_MS: u32 = 5_000;
 /// First and longest bound of the pause after a failed callback that is guaranteed (section 6).

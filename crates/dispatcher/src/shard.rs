@@ -308,6 +308,8 @@ impl Shard {
         let state = hosted.engine.state();
         let mut sends = sends;
         sends.extend(deliveries(state, &turn.published));
+        let decided = turn.published.iter().filter_map(|event| decided_offer(state, event));
+        batch.outbox.extend(decided.map(|reservation| OutboxChange::Done { sid: reservation.bytes() }));
         if let Telephony::Bridged(voice_api) = &self.telephony {
             sends.extend(turn.abandoned_calls.iter().map(|call| bridge::hang_up(state, voice_api, call)));
         }
@@ -423,6 +425,22 @@ fn apply(turn: &mut Turn<'_>, id: Id<Reservation>, command: Command) -> Result<(
 fn run(turn: &mut Turn<'_>, command: Command) {
     let outcome = turn.apply(command);
     assert!(outcome.is_ok(), "callbacks are never refused");
+}
+
+/// The reservation of an event that ends an offer, if its application was asked: nobody is asked again after a restart
+/// (reference: events-and-callbacks, section 7.2).
+fn decided_offer(state: &State, event: &PublicEvent) -> Option<Sid<Reservation>> {
+    let is_end = matches!(
+        event.kind,
+        EventKind::ReservationAccepted
+            | EventKind::ReservationRejected
+            | EventKind::ReservationTimeout
+            | EventKind::ReservationCanceled
+            | EventKind::ReservationRescinded
+    );
+    let workflow = event.workflow.as_ref().filter(|_| is_end).and_then(|workflow| state.find_workflow(workflow.sid))?;
+    workflow.definition.assignment_callback_url.as_ref()?;
+    event.reservation.as_ref().map(|reservation| reservation.sid)
 }
 
 /// The callbacks that a turn's events ask for (reference: events-and-callbacks, sections 6 and 7.1).

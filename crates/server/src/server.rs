@@ -356,7 +356,7 @@ impl Parts {
             spawn("maintenance", move || maintenance.run())?,
         ];
         let delivery_task = DeliveryTask {
-            deliveries: Deliveries::new(delivery_settings(&configuration)),
+            deliveries: Deliveries::new(delivery_settings(&configuration, epoch)),
             messages: delivery_messages,
             overflown,
             client,
@@ -462,12 +462,13 @@ fn voice_authorization(voice: &Voice) -> Option<String> {
     Some(Credentials { username, password }.authorization())
 }
 
-fn delivery_settings(configuration: &Configuration) -> DeliverySettings {
+fn delivery_settings(configuration: &Configuration, epoch: pointsman_store::Epoch) -> DeliverySettings {
     let callbacks = &configuration.callbacks;
     let guaranteed = DurationMs::from_seconds(callbacks.guaranteed_hours * 3_600);
     DeliverySettings {
         user_agent: callbacks.user_agent.clone(),
         guaranteed: callbacks.guaranteed.then_some(guaranteed),
         voice_authorization: voice_authorization(&configuration.voice),
+        epoch: epoch.0,
     }
 }

@@ -183,9 +183,43 @@ fn one_slow_workspace_cannot_take_every_place() {
     let slow = (0..100).map(|number| event_of(1, number, number, "http://127.0.0.1:9/"));
     let mut deliveries = deliveries(slow.chain([event_of(2, 200, 200, "http://127.0.0.1:9/")]));
     let attempts = start(&mut deliveries);
-    assert_eq!(attempts.len(), limits::ATTEMPTS_PER_WORKSPACE_MAX + 1);
+    assert_eq!(attempts.len(), limits::ATTEMPTS_PER_LANE_MAX + 1);
     deliveries.finished(attempts[0].id, answered(204, "", ""), 1, NOW);
     assert_eq!(start(&mut deliveries).len(), 1);
+}
+
+#[test]
+fn events_that_hang_leave_places_for_what_routing_waits_for() {
+    let hanging = (0..100).map(|number| event_of(1, number, number, "http://127.0.0.1:9/"));
+    let mut deliveries = deliveries(hanging);
+    assert_eq!(start(&mut deliveries).len(), limits::ATTEMPTS_PER_LANE_MAX);
+    deliveries.add(assignment(None), "token".into());
+    let attempts = start(&mut deliveries);
+    assert_eq!(attempts.iter().map(|attempt| attempt.kind).collect::<Vec<_>>(), ["assignment"]);
+}
+
+#[test]
+fn a_workspace_with_nothing_under_way_finds_a_place_among_many_slow_ones() {
+    let slow = (1..=100)
+        .flat_map(|workspace| (0..40).map(move |number| event_of(workspace, number, number, "http://127.0.0.1:9/")));
+    let mut deliveries = deliveries(slow);
+    let taken = start(&mut deliveries).len();
+    assert!(taken < limits::ATTEMPTS_MAX, "{taken} places are taken");
+    deliveries.add(event_of(200, 1, 1, "http://127.0.0.1:9/"), "token".into());
+    assert_eq!(start(&mut deliveries).len(), 1);
+}
+
+#[test]
+fn an_assignment_callback_that_is_asked_again_after_a_restart_has_a_new_token() {
+    let token = |epoch, delivery: Arc<Delivery>| {
+        let mut deliveries = Deliveries::new(DeliverySettings { epoch, ..DeliverySettings::default() });
+        deliveries.add(delivery, "token".into());
+        let attempt = start(&mut deliveries).remove(0);
+        let header = attempt.headers.iter().find(|(name, _)| *name == "I-Twilio-Idempotency-Token");
+        header.map(|(_, value)| value.clone())
+    };
+    assert_ne!(token(1, assignment(None)), token(2, assignment(None)));
+    assert_eq!(token(1, event(1, 1)), token(2, event(1, 1)), "an event is the same event");
 }
 
 #[test]

@@ -110,6 +110,21 @@ fn an_assignment_callback_asks_with_exactly_twelve_parameters_and_its_answer_is_
 }
 
 #[test]
+fn an_offer_that_is_decided_is_not_asked_about_after_a_restart() {
+    let mut bench = Bench::new();
+    let path = bench.set_up(MINE, "");
+    let workflow = text(&bench.request(MINE, "GET", &format!("{path}/Workflows"), ""), "sid");
+    let url = "AssignmentCallbackUrl=http://127.0.0.1:9/a";
+    bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), url);
+    let task = text(&bench.request(MINE, "POST", &format!("{path}/Tasks"), ""), "sid");
+    let asked = bench.batch.deliveries.pop().expect("the offer is asked about").sid();
+    let end = "AssignmentStatus=canceled";
+    assert_eq!(bench.request(MINE, "POST", &format!("{path}/Tasks/{task}"), end).status, 200);
+    let done = |change: &OutboxChange| matches!(change, OutboxChange::Done { sid } if *sid == asked);
+    assert!(bench.batch.outbox.iter().any(done));
+}
+
+#[test]
 fn a_failed_assignment_callback_takes_the_offer_back_and_holds_the_task_off() {
     let mut bench = Bench::new();
     let path = bench.set_up(MINE, "");
