@@ -33,7 +33,7 @@ from support.event_shapes import (
 from support.receiver import NO_CONTENT
 from support.server import ACCOUNT_SID, Server
 from support.transcript import Transcript
-from support.world import Office
+from support.world import CALLER, Office, inbound
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 JSON = "application/json"
@@ -566,6 +566,79 @@ def callback_failed(flow):
     flow.tell_assignments()
 
 
+def called(flow, instruction: str, task=None, **parameters):
+    """A Task whose reservation was given an instruction that calls Ann; its request and her call."""
+    office = flow.office
+    office.reachable(office.ann)
+    flow.begin()
+    flow.now(f"a call comes in, and the application answers with {instruction}" if task is None else "a Task is made")
+    task = task() if task else inbound(office)
+    office.offer(task).update(instruction=instruction, **parameters)
+    flow.clock.quiet()
+    path = "/Calls" if instruction == "dequeue" else f"/Conferences/{task.sid}/Participants"
+    (request,) = flow.voice.asked(path)
+    return task, request, flow.voice.calls[request.token]
+
+
+@flow_of()
+def dequeue(flow):
+    _, request, call = called(flow, "dequeue", dequeue_post_work_activity_sid=flow.office.activities["Break"])
+    flow.at(4, "Ann answers")
+    flow.voice.report(request, call, "in-progress")
+    flow.at(64, "the conversation is over")
+    flow.voice.report(request, call, "completed", CallDuration="60")
+
+
+@flow_of()
+def dequeue_not_answered(flow):
+    flow.office.on_break(flow.office.bob, flow.office.cid)
+    _, request, call = called(flow, "dequeue")
+    flow.at(20, "Ann is busy")
+    flow.voice.report(request, call, "busy", ErrorCode="13223")
+
+
+@flow_of()
+def dequeue_single_tasking(flow):
+    _, request, call = called(flow, "dequeue", dequeue_post_work_activity_sid=flow.office.activities["Break"])
+    flow.at(4, "Ann answers")
+    flow.voice.report(request, call, "in-progress")
+    flow.at(64, "the conversation is over")
+    flow.voice.report(request, call, "completed", CallDuration="60")
+
+
+FLOWS["dequeue-single-tasking"] = (dequeue_single_tasking, CHANNEL, {"multi_task_enabled": False})
+
+
+@flow_of()
+def conference(flow):
+    _, request, call = called(flow, "conference")
+    flow.at(4, "Ann answers")
+    flow.voice.report(request, call, "in-progress")
+    flow.at(5, "the caller has joined")
+    flow.voice.conference(request, "CF" + "d" * 32, "participant-join", CallSid=CALLER)
+    flow.at(65, "Ann leaves")
+    flow.voice.conference(request, "CF" + "d" * 32, "participant-leave", CallSid=call)
+
+
+@flow_of()
+def hangup(flow):
+    task, request, call = called(flow, "conference")
+    flow.at(4, "Ann answers, but the caller has hung up")
+    flow.voice.answers[f"/Calls/{CALLER}"] = (404, {"code": 20404, "message": "not in progress"})
+    flow.voice.report(request, call, "in-progress")
+
+
+@flow_of()
+def outbound(flow):
+    task, request, call = called(
+        flow,
+        "conference",
+        lambda: flow.office.create("support", outbound_to="+15550123", **{"from": "+15550100"}),
+    )
+    flow.at(4, "Ann answers, and the customer is called")
+    flow.voice.report(request, call, "in-progress")
+
+
 @flow_of()
 def worker(flow):
     office = flow.office
@@ -640,17 +713,20 @@ def queue_without_members(flow):
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
+def stage(tmp_path_factory, voice_api):
     """A server of their own: flows take days of virtual time."""
-    server = Server(tmp_path_factory.mktemp("flows") / "data", "--clock", "virtual", "--in-memory").start()
+    environment = voice_api.environment()
+    data = tmp_path_factory.mktemp("flows") / "data"
+    server = Server(data, "--clock", "virtual", "--in-memory", environment=environment).start()
     yield server
     assert server.stop() == 0, server.log()
 
 
 @pytest.mark.parametrize("name", FLOWS)
-def test_a_flow_tells_what_its_golden_file_says(name, stage, receiver):
+def test_a_flow_tells_what_its_golden_file_says(name, stage, receiver, voice):
     act, without, parameters = FLOWS[name]
     flow = Flow(stage, receiver, **parameters)
+    flow.voice = voice
     try:
         act(flow)
         flow.clock.quiet()

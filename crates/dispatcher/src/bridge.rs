@@ -16,8 +16,7 @@ use std::sync::Arc;
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
 use pointsman_api::{Instructed, json};
 use pointsman_engine::{
-    AbandonedCall, Command, Id, RequestedStatus, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Turn,
-    UpdateTask, VoiceCall, Workspace,
+    AbandonedCall, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Turn, VoiceCall, Workspace,
 };
 use pointsman_expression::{Attributes, Object, Value};
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
@@ -464,19 +463,9 @@ fn run(turn: &mut Turn<'_>, command: Command) {
     assert!(outcome.is_ok(), "what telephony tells is never refused: {outcome:?}");
 }
 
-/// Cancels a Task if it still can be canceled.
+/// Cancels a Task if it still waits.
 fn cancel_task(turn: &mut Turn<'_>, id: Id<Task>, reason: &str) {
-    let update = UpdateTask {
-        id,
-        attributes: None,
-        status: Some(RequestedStatus::Canceled),
-        reason: Some(reason.into()),
-        priority: None,
-        task_channel: None,
-        virtual_start_time: None,
-    };
-    // Refused where the Task is past being canceled: then there is nothing to do.
-    let _ = turn.apply(Command::UpdateTask(update));
+    run(turn, Command::AbandonTask { id, reason: reason.into() });
 }
 
 /// Attributes with one member set: a new one at the end, the rest in the words of whoever wrote it.

@@ -123,6 +123,11 @@ pub enum Command {
         id: Id<Task>,
         attributes: Attributes,
     },
+    /// The customer is gone: a Task that still waits is canceled. No request of the API, so no `task.updated`.
+    AbandonTask {
+        id: Id<Task>,
+        reason: Arc<str>,
+    },
     InitiateTransfer(InitiateTransfer),
     CancelTransfer {
         id: Id<Transfer>,

@@ -66,6 +66,7 @@ pub(crate) fn run(turn: &mut Turn<'_>, command: Command) -> Result<Reply, Reject
         Command::AnswerCallback { reservation } => Ok(reservation::answer_callback(turn, reservation)),
         Command::FailCallback { reservation } => Ok(reservation::fail_callback(turn, reservation)),
         Command::WriteTaskAttributes { id, attributes } => Ok(task::write_attributes(turn, id, attributes)),
+        Command::AbandonTask { id, reason } => Ok(task::abandon(turn, id, reason)),
         Command::InitiateTransfer(initiate) => transfer::initiate(turn, initiate),
         Command::CancelTransfer { id } => transfer::cancel(turn, id),
     }

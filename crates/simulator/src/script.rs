@@ -174,7 +174,8 @@ impl Existing {
             }
             Command::UpdateTask(UpdateTask { id, .. })
             | Command::DeleteTask { id }
-            | Command::WriteTaskAttributes { id, .. } => self.tasks.contains(&id.number()),
+            | Command::WriteTaskAttributes { id, .. }
+            | Command::AbandonTask { id, .. } => self.tasks.contains(&id.number()),
             Command::AcceptReservation { id }
             | Command::RejectReservation { id, .. }
             | Command::WrapReservation { id }
@@ -382,6 +383,7 @@ impl Renames {
             Command::FailCallback { reservation } => {
                 Command::FailCallback { reservation: self.reservation(*reservation, existing)? }
             }
+            Command::AbandonTask { id, reason } => Command::AbandonTask { id: self.id(*id)?, reason: reason.clone() },
             Command::WriteTaskAttributes { id, attributes } => {
                 Command::WriteTaskAttributes { id: self.id(*id)?, attributes: self.attributes(attributes) }
             }

@@ -318,6 +318,9 @@ impl World {
         if self.random.chance(8) {
             return Some(Command::WriteTaskAttributes { id: Id::new(id), attributes: self.task_attributes(naive) });
         }
+        if self.random.chance(3) {
+            return Some(Command::AbandonTask { id: Id::new(id), reason: "hangup".into() });
+        }
         let start = self.now.0 - 1000 * self.random.between(-1, 100);
         Some(Command::UpdateTask(UpdateTask {
             id: Id::new(id),

@@ -293,6 +293,13 @@ pub(super) fn write_attributes(turn: &mut Turn<'_>, id: Id<Task>, attributes: At
     Reply::Task(id)
 }
 
+pub(super) fn abandon(turn: &mut Turn<'_>, id: Id<Task>, reason: Arc<str>) -> Reply {
+    if turn.state().the_task(id).status.is_waiting() {
+        cancel_task(turn, id, Some(reason));
+    }
+    Reply::Task(id)
+}
+
 /// The event that gives a Task new attributes and a priority.
 pub(super) fn updated(task: &Task, attributes: Attributes, priority: Priority, version: Version) -> Event {
     Event::TaskUpdated {

@@ -423,6 +423,10 @@ fn engine_command(given: &[&str], parameters: &mut Parameters<'_>, state: &State
             let id = state.find_transfer(sid::<Transfer>(names, name)?).ok_or("the transfer is gone")?.id;
             Command::CancelTransfer { id }
         }
+        "abandon" => {
+            let id = task(name, names, state)?.ok_or("the Task is gone")?;
+            Command::AbandonTask { id, reason: "hangup".into() }
+        }
         "write-attributes" => {
             let id = task(name, names, state)?.ok_or("the Task is gone")?;
             Command::WriteTaskAttributes { id, attributes: parameters.attributes()?.ok_or("attributes are missing")? }

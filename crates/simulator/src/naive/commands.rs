@@ -216,6 +216,12 @@ impl Naive {
                 }
                 Ok(Reply::Task(*id))
             }
+            Command::AbandonTask { id, reason } => {
+                if self.tasks[&id.number()].status.is_waiting() {
+                    self.cancel_task(id.number(), Some(reason.clone()), None);
+                }
+                Ok(Reply::Task(*id))
+            }
             Command::InitiateTransfer(request) => self.initiate_transfer(request),
             Command::CancelTransfer { id } => self.cancel_transfer(id.number()),
         }
