@@ -5,15 +5,15 @@ use pointsman_simulator::naive::Canary;
 use pointsman_simulator::simulate::{self, Size, Tamper};
 use pointsman_simulator::world::World;
 
-/// Worlds and seeds of an ordinary run; `RUN_SLOW_TESTS=1` takes twenty times as many.
+/// Worlds and seeds of an ordinary run; `RUN_SLOW_TESTS=1` takes ten times as many.
 fn count(ordinary: u64) -> u64 {
     let slow = std::env::var_os("RUN_SLOW_TESTS").is_some_and(|value| value == "1");
-    if slow { ordinary * 20 } else { ordinary }
+    if slow { ordinary * 10 } else { ordinary }
 }
 
 #[test]
 fn the_engine_does_what_the_naive_router_does_on_small_worlds() {
-    for seed in 0..count(250) {
+    for seed in 0..count(1_200) {
         if let Err(found) = compare::run_world(seed) {
             panic!("{}", compare::explain(seed, found.0, &found.1));
         }
@@ -22,7 +22,7 @@ fn the_engine_does_what_the_naive_router_does_on_small_worlds() {
 
 #[test]
 fn every_promise_is_kept_over_days_of_virtual_time() {
-    for seed in 1..=count(5) {
+    for seed in 1..=count(20) {
         if let Err(failure) = simulate::simulate(seed, Size::Small, Tamper::None) {
             panic!("{}", failure.explain(seed));
         }
