@@ -1,4 +1,6 @@
-//! The event history: rows of past events and how they are asked for.
+//! The event history: rows of past events, how they are asked for, and how long they are kept.
+
+use std::collections::BTreeMap;
 
 use crate::{Position, Sid, WriteError, limits};
 
@@ -144,6 +146,51 @@ pub struct HistoryPage {
     /// There are further events in the direction of the cursor: before the first one for
     /// [`HistoryCursor::Before`], after the last one otherwise.
     pub more: bool,
+}
+
+/// From which instant on events are kept, in milliseconds since the Unix epoch. The pieces are whole UTC days: what
+/// lies in the day of the instant stays.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Retention {
+    /// Of every workspace that is not in `from_ms_of`.
+    pub from_ms: i64,
+    /// Of some workspaces, earlier or later than the others.
+    pub from_ms_of: BTreeMap<Sid, i64>,
+}
+
+impl Retention {
+    /// The same for all workspaces.
+    pub fn all(from_ms: i64) -> Retention {
+        Retention { from_ms, from_ms_of: BTreeMap::new() }
+    }
+
+    pub fn of(&self, workspace: Sid) -> i64 {
+        self.from_ms_of.get(&workspace).copied().unwrap_or(self.from_ms)
+    }
+
+    /// Before this instant nothing is kept of any workspace.
+    pub(crate) fn first_ms(&self) -> i64 {
+        self.from_ms_of.values().copied().fold(self.from_ms, i64::min)
+    }
+
+    /// Whether nothing that a workspace did in a day is kept.
+    pub(crate) fn is_over(&self, day: Day, workspace: Sid) -> bool {
+        day.end_ms() <= self.of(workspace)
+    }
+
+    /// Whether there may be a workspace of which nothing in a day is kept.
+    pub(crate) fn may_be_over(&self, day: Day) -> bool {
+        day.end_ms() <= self.from_ms_of.values().copied().fold(self.from_ms, i64::max)
+    }
+}
+
+/// What [`crate::Store::retain`] has dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dropped {
+    /// Whole days, with all that was in them.
+    pub days: u64,
+    /// Events out of days of which other workspaces keep theirs.
+    pub events: u64,
 }
 
 /// Number of a UTC day since the Unix epoch.

@@ -16,7 +16,8 @@ mod store;
 
 pub use error::{AppendError, Cause, Damage, OpenError, ReadError, WriteError};
 pub use history::{
-    HistoryCursor, HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, HistoryRow, Reference, Role,
+    Dropped, HistoryCursor, HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, HistoryRow, Reference,
+    Retention, Role,
 };
 pub use memory::{AppendFault, CrashPlan, Faults, MemoryStore, Unacknowledged};
 pub use outbox::{DeadLetter, OutboxChange, OutboxEntry, OutboxNumber, WaitingDelivery};

@@ -44,6 +44,11 @@ pub const META_VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// Journal records deleted per transaction, so that appends are never held up for long.
 pub const TRIM_SLICE_RECORDS: usize = 2_000;
+/// Events, and entries of the index of what they mention, that are looked at per transaction when a workspace's events
+/// go out of a day that others keep.
+pub const REMOVAL_SLICE_ROWS: usize = 2_000;
+/// Dead letters deleted per transaction, so that appends are never held up for long.
+pub const DEAD_LETTERS_SLICE: usize = 500;
 /// Idle read connections kept per database file.
 pub const READERS_IDLE_MAX: usize = 4;
 /// Events read by a check between two reports of progress.

@@ -10,11 +10,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::history::{Day, check_rows};
+use crate::history::check_rows;
 use crate::{
-    AppendError, CheckReport, Damage, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    OutboxChange, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot,
-    SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, limits, outbox, snapshot,
+    AppendError, CheckReport, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
+    OutboxChange, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention, SequenceNumber, Sid,
+    Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, limits, outbox, snapshot,
 };
 
 use self::history::MemoryHistory;
@@ -392,11 +392,13 @@ impl Store for MemoryStore {
         Ok(state.history.event(workspace, sid))
     }
 
-    fn retain(&self, before_ms: i64) -> Result<u64, WriteError> {
+    fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
         let mut state = self.lock();
-        state.retain_deliveries(|delivery| !delivery.is_dead || delivery.entry.due_ms >= before_ms);
+        state.retain_deliveries(|delivery| {
+            !delivery.is_dead || delivery.entry.due_ms >= retention.of(delivery.entry.workspace)
+        });
         state.history.synchronize();
-        Ok(state.history.drop_before(Day::of(before_ms)))
+        Ok(state.history.retain(retention))
     }
 
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError> {

@@ -12,6 +12,18 @@ pub struct StreamId(pub Sid);
 impl StreamId {
     /// The stream of everything that belongs to no workspace.
     pub const ACCOUNTS: StreamId = StreamId([0; 16]);
+
+    /// Reads what is shown of a stream: 32 hexadecimal digits.
+    pub(crate) fn parse(text: &str) -> Option<StreamId> {
+        if text.len() != 32 || !text.is_ascii() {
+            return None;
+        }
+        let mut sid = [0; 16];
+        for (index, byte) in sid.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(StreamId(sid))
+    }
 }
 
 impl fmt::Display for StreamId {

@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::{
-    AppendError, CheckReport, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, Inspection,
-    OpenError, OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber, Sid, Snapshot,
-    SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, outbox as outbox_changes,
+    AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
+    Inspection, OpenError, OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention,
+    SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError,
+    outbox as outbox_changes,
 };
 
 pub use self::backup::{BackupError, BackupReport, backup, restore};
@@ -193,12 +194,12 @@ impl Store for SqliteStore {
         self.history.event(workspace, sid)
     }
 
-    fn retain(&self, before_ms: i64) -> Result<u64, WriteError> {
-        // The floor first: a file that is gone must not be made again from records that are still there.
+    fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
+        // Noted first: what is gone must not be made again from records that are still there.
         let projected = self.history.synchronize()?;
-        self.journal.raise_history_floor(projected, Some(before_ms))?;
-        self.journal.drop_dead_letters(before_ms)?;
-        self.history.drop_before(before_ms)
+        self.journal.raise_history_floor(projected, Some(retention.first_ms()))?;
+        self.journal.drop_dead_letters(retention)?;
+        self.history.retain(retention)
     }
 
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError> {

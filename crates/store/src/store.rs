@@ -1,9 +1,9 @@
 //! The contract that every store keeps; `tests/store/conformance.rs` is its other half.
 
 use crate::{
-    AppendError, Damage, DeadLetter, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OutboxChange,
-    OutboxNumber, Position, ReadError, ReadLimit, Record, Reference, SequenceNumber, Sid, Snapshot, SnapshotChunks,
-    SnapshotList, StreamId, WaitingDelivery, WriteError,
+    AppendError, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, OutboxChange,
+    OutboxNumber, Position, ReadError, ReadLimit, Record, Reference, Retention, SequenceNumber, Sid, Snapshot,
+    SnapshotChunks, SnapshotList, StreamId, WaitingDelivery, WriteError,
 };
 
 /// Where everything that must survive is kept.
@@ -76,7 +76,7 @@ pub trait Store: Send + Sync {
     ///
     /// - `up_to`: every record after [`Store::history_position`] and up to here has its rows in `rows`.
     /// - `rows`: in order of positions; those that are in the history already are passed over, so that a projection
-    ///   that starts again adds nothing twice. Rows of days that [`Store::retain`] has dropped are passed over too.
+    ///   that starts again adds nothing twice. Rows of what [`Store::retain`] has dropped are passed over too.
     fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError>;
 
     /// Up to where the journal is in the history. Cheap.
@@ -88,10 +88,12 @@ pub trait Store: Send + Sync {
     /// One event of a workspace.
     fn history_event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError>;
 
-    /// Drops the UTC days that ended at or before an instant, and dead letters from before it.
+    /// Drops what each workspace did in UTC days that ended at or before its instant, and its dead letters from before
+    /// it. A day in which nothing is left goes as a whole.
     ///
-    /// - Returns how many days. They never come back, also when their records are projected again.
-    fn retain(&self, before_ms: i64) -> Result<u64, WriteError>;
+    /// - What was dropped never comes back, also when its records are projected again.
+    /// - Works in pieces, so that no append and no projection waits for long.
+    fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError>;
 
     // Outbox
 

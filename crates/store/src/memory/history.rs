@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::history::Day;
-use crate::{HistoryEvent, HistoryKey, HistoryPage, HistoryQuery, HistoryRow, Position, Reference, Sid, limits};
+use crate::{
+    Dropped, HistoryEvent, HistoryKey, HistoryPage, HistoryQuery, HistoryRow, Position, Reference, Retention, Sid,
+    limits,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct MemoryHistory {
@@ -13,7 +16,8 @@ pub(super) struct MemoryHistory {
     position: Position,
     /// Up to where nothing is lost in a crash.
     synchronized: Position,
-    first_day: Option<Day>,
+    /// What workspaces did in these days is dropped for good.
+    retention: Retention,
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ impl MemoryHistory {
     pub(super) fn project(&mut self, up_to: Position, rows: &[HistoryRow]) {
         for row in rows.iter().filter(|row| row.position > self.position) {
             let day = Day::of(row.at_ms);
-            if self.first_day.is_some_and(|first| day < first) {
+            if self.retention.is_over(day, row.workspace) {
                 continue;
             }
             let last_id = self.last_ids.entry(day).or_default();
@@ -82,13 +86,28 @@ impl MemoryHistory {
         Some(event_of(key, &workspace.events[&key]))
     }
 
-    /// Drops the days before one, for good.
-    pub(super) fn drop_before(&mut self, first_day: Day) -> u64 {
-        self.first_day = self.first_day.max(Some(first_day));
-        let before = self.last_ids.len();
-        self.last_ids.retain(|day, _| *day >= first_day);
-        self.remove(|row| Day::of(row.at_ms) < first_day);
-        (before - self.last_ids.len()) as u64
+    /// Drops what is no longer kept, for good.
+    pub(super) fn retain(&mut self, retention: &Retention) -> Dropped {
+        self.retention = retention.clone();
+        let mut gone: BTreeMap<Day, u64> = BTreeMap::new();
+        self.remove(|row| {
+            let day = Day::of(row.at_ms);
+            let is_over = retention.is_over(day, row.workspace);
+            *gone.entry(day).or_default() += u64::from(is_over);
+            is_over
+        });
+        let rows = self.workspaces.values().flat_map(|workspace| workspace.events.values());
+        let left: BTreeSet<Day> = rows.map(|row| Day::of(row.at_ms)).collect();
+        let mut dropped = Dropped::default();
+        self.last_ids.retain(|day, _| left.contains(day) || !retention.may_be_over(*day));
+        for (day, events) in gone {
+            if left.contains(&day) {
+                dropped.events += events;
+            } else {
+                dropped.days += 1;
+            }
+        }
+        dropped
     }
 
     /// Loses what was projected since the history was last synchronized.
@@ -98,7 +117,7 @@ impl MemoryHistory {
         self.position = synchronized;
     }
 
-    fn remove(&mut self, is_gone: impl Fn(&HistoryRow) -> bool) {
+    fn remove(&mut self, mut is_gone: impl FnMut(&HistoryRow) -> bool) {
         for workspace in self.workspaces.values_mut() {
             let gone: Vec<HistoryKey> =
                 workspace.events.iter().filter(|(_, row)| is_gone(row)).map(|(key, _)| *key).collect();

@@ -10,18 +10,19 @@
 //!   there passes over the rows that a file has already.
 
 pub(super) mod day_file;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::history::{Day, check_rows};
 use crate::{
-    CheckReport, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, Inspection, OpenError, Position, ReadError, Sid,
-    WriteError,
+    CheckReport, Dropped, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, Inspection, OpenError, Position,
+    ReadError, Retention, Sid, WriteError,
 };
 
 use super::Options;
@@ -41,6 +42,8 @@ pub(super) struct History {
     position: AtomicU64,
     /// Days before this instant are dropped for good.
     from_ms: AtomicI64,
+    /// What was asked for last; after a start nothing yet.
+    retention: Mutex<Retention>,
     /// Days that have a file.
     days: Mutex<BTreeSet<Day>>,
     open_days: Mutex<OpenDays>,
@@ -78,6 +81,7 @@ impl History {
             writer: Mutex::new(None),
             position: AtomicU64::new(position.0),
             from_ms: AtomicI64::new(floor.from_ms),
+            retention: Mutex::new(Retention::all(floor.from_ms)),
             days: Mutex::new(days),
             open_days: Mutex::new(OpenDays {
                 readers: BTreeMap::new(),
@@ -112,8 +116,12 @@ impl History {
         }
         let first_day = Day::of(self.from_ms.load(Ordering::Acquire));
         let mut by_day: BTreeMap<Day, Vec<&HistoryRow>> = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.position > position && Day::of(row.at_ms) >= first_day) {
-            by_day.entry(Day::of(row.at_ms)).or_default().push(row);
+        let retention = lock(&self.retention).clone();
+        for row in rows.iter().filter(|row| row.position > position) {
+            let day = Day::of(row.at_ms);
+            if first_day <= day && !retention.is_over(day, row.workspace) {
+                by_day.entry(day).or_default().push(row);
+            }
         }
         // Without rows the file written last takes the new position; without a file the projection starts from the
         // old one again after a restart, and finds as little.
@@ -201,24 +209,81 @@ impl History {
         Ok(None)
     }
 
-    /// The caller has noted the floor, so that no dropped day comes back.
-    pub(super) fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
+    /// Drops what is no longer kept. The caller has noted the floor and up to where the history stands for good, so
+    /// that nothing that was dropped comes back.
+    pub(super) fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
+        lock(&self.retention).clone_from(retention);
+        let mut dropped = Dropped { days: self.drop_before(retention.first_ms())?, events: 0 };
+        let days: Vec<Day> = lock(&self.days).iter().copied().collect();
+        for day in days {
+            if retention.may_be_over(day) {
+                self.retain_of_day(day, retention, &mut dropped)?;
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Drops the days that ended at or before an instant.
+    fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
         let mut current = lock(&self.writer);
         self.from_ms.fetch_max(before_ms, Ordering::AcqRel);
         let old: Vec<Day> = lock(&self.days).iter().copied().take_while(|day| day.end_ms() <= before_ms).collect();
         for &day in &old {
-            if current.as_ref().is_some_and(|writer| writer.day() == day) {
-                *current = None;
-            }
-            lock(&self.days).remove(&day);
-            lock(&self.open_days).readers.remove(&day);
-            remove_day(&self.directory, day).map_err(|source| WriteError::Failed {
-                step: "remove a day of the history",
-                path: day_file::path(&self.directory, day),
-                source: Box::new(source),
-            })?;
+            self.drop_day(&mut current, day)?;
         }
         Ok(old.len() as u64)
+    }
+
+    fn drop_day(&self, current: &mut Option<DayWriter>, day: Day) -> Result<(), WriteError> {
+        if current.as_ref().is_some_and(|writer| writer.day() == day) {
+            *current = None;
+        }
+        lock(&self.days).remove(&day);
+        lock(&self.open_days).readers.remove(&day);
+        remove_day(&self.directory, day).map_err(|source| WriteError::Failed {
+            step: "remove a day of the history",
+            path: day_file::path(&self.directory, day),
+            source: Box::new(source),
+        })
+    }
+
+    /// Drops out of a day what some workspaces did, or the day when nothing else is in it.
+    ///
+    /// - The projection waits for one piece at a time.
+    fn retain_of_day(&self, day: Day, retention: &Retention, dropped: &mut Dropped) -> Result<(), WriteError> {
+        let path = day_file::path(&self.directory, day);
+        let connection = removal::open(&path)?;
+        let mut current = self.without_writer(day)?;
+        let kept = removal::workspaces(&connection, &path)?;
+        let over: Vec<_> = kept.iter().filter(|(sid, _)| retention.is_over(day, **sid)).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        if over.len() == kept.len() {
+            drop(connection);
+            dropped.days += 1;
+            return self.drop_day(&mut current, day);
+        }
+        let over = over.into_iter().map(|(sid, key)| (*sid, *key)).collect();
+        let mut removal = removal::Removal::begin(connection, &path, over)?;
+        drop(current);
+        loop {
+            let current = self.without_writer(day)?;
+            let is_over = removal.step(&mut dropped.events)?;
+            drop(current);
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Holds up the projection, and has it read a day's file again before it goes on with it.
+    fn without_writer(&self, day: Day) -> Result<MutexGuard<'_, Option<DayWriter>>, WriteError> {
+        let mut current = lock(&self.writer);
+        if let Some(writer) = current.take_if(|writer| writer.day() == day) {
+            writer.synchronize()?;
+        }
+        Ok(current)
     }
 
     pub(super) fn check(&self, report: &mut CheckReport, inspection: &mut Inspection<'_>) -> Result<(), ReadError> {

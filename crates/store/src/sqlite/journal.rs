@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use crate::{
     AppendError, CheckReport, Damage, Epoch, Inspection, OpenError, OutboxChange, Position, ReadError, ReadLimit,
-    Record, SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
+    Record, Retention, SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
 };
 
 use super::database::{self, FileKind, Readers, append_failed, lock, read_failed, write_failed};
@@ -410,11 +410,22 @@ impl Journal {
         })
     }
 
-    pub(super) fn drop_dead_letters(&self, before_ms: i64) -> Result<(), WriteError> {
-        let mut writer = lock(&self.writer);
-        self.write(&mut writer, "drop old dead letters", |transaction| {
-            transaction.execute("DELETE FROM outbox WHERE is_dead = 1 AND at_ms < ?1", [before_ms])
-        })?;
+    pub(super) fn drop_dead_letters(&self, retention: &Retention) -> Result<(), WriteError> {
+        let step = "drop old dead letters";
+        let workspaces = self
+            .read(step, |connection| outbox::workspaces_of_dead(connection).map_err(read_failed(step, &self.path)))?;
+        for workspace in workspaces {
+            let before_ms = retention.of(workspace);
+            loop {
+                let mut writer = lock(&self.writer);
+                let deleted = self.write(&mut writer, step, |transaction| {
+                    outbox::drop_dead(transaction, workspace, before_ms, limits::DEAD_LETTERS_SLICE)
+                })?;
+                if deleted < limits::DEAD_LETTERS_SLICE {
+                    break;
+                }
+            }
+        }
         Ok(())
     }
 

@@ -103,6 +103,28 @@ pub(super) fn dead(
     Ok(letters)
 }
 
+/// Every workspace that has dead letters.
+pub(super) fn workspaces_of_dead(connection: &Connection) -> rusqlite::Result<Vec<Sid>> {
+    let mut statement = connection.prepare("SELECT DISTINCT workspace FROM outbox WHERE is_dead = 1")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    rows.collect()
+}
+
+/// Deletes dead letters of a workspace from before an instant, at most `limit`.
+pub(super) fn drop_dead(
+    connection: &Connection,
+    workspace: Sid,
+    before_ms: i64,
+    limit: usize,
+) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "DELETE FROM outbox WHERE number IN (
+                 SELECT number FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND at_ms < ?2 LIMIT ?3)",
+        )?
+        .execute(params![workspace, before_ms, limit as i64])
+}
+
 pub(super) fn dead_letter(
     connection: &Connection,
     path: &Path,

@@ -256,14 +256,7 @@ fn parse_name(path: &Path) -> Option<(StreamId, SequenceNumber)> {
         return None;
     }
     let (stream, sequence) = path.file_stem()?.to_str()?.split_once('-')?;
-    if stream.len() != 32 || !stream.is_ascii() {
-        return None;
-    }
-    let mut sid = [0; 16];
-    for (index, byte) in sid.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&stream[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some((StreamId(sid), SequenceNumber(sequence.parse().ok()?)))
+    Some((StreamId::parse(stream)?, SequenceNumber(sequence.parse().ok()?)))
 }
 
 fn write_failed(step: &'static str, path: &Path) -> impl Fn(io::Error) -> WriteError {

@@ -3,9 +3,9 @@
 use std::thread;
 
 use pointsman_store::{
-    AppendError, DeadLetter, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery, MemoryStore, Options,
-    OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, Role, SequenceNumber, SqliteStore, Store,
-    WriteError, limits,
+    AppendError, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery, MemoryStore,
+    Options, OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention, Role, SequenceNumber,
+    SqliteStore, Store, WriteError, limits,
 };
 
 use crate::samples::{
@@ -56,6 +56,7 @@ fn check_store(make: impl Fn() -> Box<dyn Store>) {
         ("an event is found by its sid in its workspace only", an_event_is_found_by_its_sid_in_its_workspace_only),
         ("events of one instant keep their order", events_of_one_instant_keep_their_order),
         ("old days are dropped for good", old_days_are_dropped_for_good),
+        ("each workspace keeps its own days", each_workspace_keeps_its_own_days),
         ("deliveries wait until they are done", deliveries_wait_until_they_are_done),
         ("dead letters wait for their replay", dead_letters_wait_for_their_replay),
         ("meta values are kept", meta_values_are_kept),
@@ -99,7 +100,7 @@ fn an_empty_store_has_nothing(store: &dyn Store) {
     assert_eq!(store.outbox_read(OutboxNumber(0), 10).unwrap(), []);
     assert_eq!(store.meta("clock").unwrap(), None);
     assert_eq!(store.trim().unwrap(), 0);
-    assert_eq!(store.retain(NOON_MS).unwrap(), 0);
+    assert_eq!(store.retain(&Retention::all(NOON_MS)).unwrap(), Dropped::default());
     store.delete_stream(stream(1)).unwrap();
     assert_eq!(store.check().unwrap(), pointsman_store::CheckReport::default());
 }
@@ -513,9 +514,9 @@ fn events_of_one_instant_keep_their_order(store: &dyn Store) {
 fn old_days_are_dropped_for_good(store: &dyn Store) {
     sixty_events(store);
     let midnight = NOON_MS + DAY_MS / 2;
-    assert_eq!(store.retain(midnight - 1).unwrap(), 0, "the day is not over");
-    assert_eq!(store.retain(midnight).unwrap(), 1);
-    assert_eq!(store.retain(midnight).unwrap(), 0);
+    assert_eq!(store.retain(&Retention::all(midnight - 1)).unwrap().days, 0, "the day is not over");
+    assert_eq!(store.retain(&Retention::all(midnight)).unwrap().days, 1);
+    assert_eq!(store.retain(&Retention::all(midnight)).unwrap().days, 0);
     let query = HistoryQuery { limit: 100, ..HistoryQuery::all(sid(1)) };
     assert_eq!(store.history(&query).unwrap().events.len(), 24);
     assert_eq!(store.history_event(sid(1), sid(1_000_010)).unwrap(), None);
@@ -526,6 +527,66 @@ fn old_days_are_dropped_for_good(store: &dyn Store) {
     let page = store.history(&query).unwrap();
     assert_eq!(page.events.len(), 25, "a day that is dropped does not come back");
     assert_eq!(payloads(&page)[0], "event 62");
+}
+
+/// What each of the workspaces 1 to 3 shows.
+fn events_of_three(store: &dyn Store) -> [Vec<String>; 3] {
+    [1, 2, 3].map(|workspace| {
+        let query = HistoryQuery { limit: 100, order: HistoryOrder::OldestFirst, ..HistoryQuery::all(sid(workspace)) };
+        payloads(&store.history(&query).unwrap())
+    })
+}
+
+fn each_workspace_keeps_its_own_days(store: &dyn Store) {
+    fill(store, 12);
+    let midnight = NOON_MS + DAY_MS / 2;
+    // Three workspaces, which mention the same things, on each of three days; the third has nothing on the first.
+    let rows: Vec<_> = (0..9)
+        .filter(|number| *number != 2)
+        .map(|number| row(number + 1, 1 + number % 3, number, NOON_MS + number as i64 / 3 * DAY_MS))
+        .collect();
+    store.project(Position(9), &rows).unwrap();
+    let shows = |expected: [&[u64]; 3]| {
+        let named = expected.map(|numbers| numbers.iter().map(|number| format!("event {number}")).collect::<Vec<_>>());
+        assert_eq!(events_of_three(store), named);
+        let report = store.check().unwrap();
+        assert_eq!(
+            (report.damage, report.history_events),
+            (vec![], expected.map(<[u64]>::len).iter().sum::<usize>() as u64)
+        );
+    };
+    let retain = |others: i64, first: i64| {
+        let retention = Retention { from_ms: others, from_ms_of: [(sid(1), first)].into() };
+        let dropped = store.retain(&retention).unwrap();
+        (dropped.days, dropped.events)
+    };
+    shows([&[0, 3, 6], &[1, 4, 7], &[5, 8]]);
+    assert_eq!(retain(0, midnight - 1), (0, 0), "the day is not over");
+    assert_eq!(retain(0, midnight), (0, 1));
+    shows([&[3, 6], &[1, 4, 7], &[5, 8]]);
+    assert_eq!(retain(0, midnight), (0, 0));
+    assert_eq!(store.history_event(sid(1), sid(1_000_000)).unwrap(), None);
+    assert!(store.history_event(sid(2), sid(1_000_001)).unwrap().is_some());
+    store.project(Position(10), &[row(10, 1, 9, NOON_MS), row(10, 2, 10, NOON_MS)]).unwrap();
+    shows([&[3, 6], &[1, 10, 4, 7], &[5, 8]]);
+    // One that keeps its events for longer than the others.
+    assert_eq!(retain(midnight + DAY_MS, 0), (1, 2), "the first day has nobody left");
+    shows([&[3, 6], &[7], &[8]]);
+    assert_eq!(retain(midnight + DAY_MS, midnight), (0, 0));
+    store.project(Position(11), &[row(11, 2, 11, NOON_MS), row(11, 2, 12, NOON_MS + DAY_MS)]).unwrap();
+    shows([&[3, 6], &[7], &[8]]);
+    let query = HistoryQuery { references: vec![mention(Role::Worker, 101)], ..HistoryQuery::all(sid(1)) };
+    assert_eq!(payloads(&store.history(&query).unwrap()), ["event 3"]);
+    assert_eq!(retain(midnight + DAY_MS, midnight + DAY_MS), (1, 0), "so goes the last of a day");
+    shows([&[6], &[7], &[8]]);
+    // Dead letters go by the same instants.
+    let epoch = begin(store);
+    let bury = |number| OutboxChange::Dead { sid: sid(number), at_ms: 100, payload: vec![] };
+    store.append(epoch, &[], &[put(1, 1, 5), put(2, 2, 5)]).unwrap();
+    store.append(epoch, &[], &[bury(1), bury(2)]).unwrap();
+    retain(100, 101);
+    let dead = |workspace| store.dead_letters(sid(workspace), OutboxNumber(0), 10).unwrap().len();
+    assert_eq!([dead(1), dead(2)], [0, 1]);
 }
 
 fn deliveries_wait_until_they_are_done(store: &dyn Store) {
@@ -575,9 +636,9 @@ fn dead_letters_wait_for_their_replay(store: &dyn Store) {
     store.append(epoch, &[], &[put(2, 1, 9)]).unwrap();
     assert_eq!(dead(1, 0, 10), [letter(1, 1, 100)]);
     assert_eq!(store.outbox_read(OutboxNumber(0), 10).unwrap().len(), 2);
-    store.retain(100).unwrap();
+    store.retain(&Retention::all(100)).unwrap();
     assert_eq!(dead(1, 0, 10).len(), 1);
-    store.retain(101).unwrap();
+    store.retain(&Retention::all(101)).unwrap();
     assert_eq!(dead(1, 0, 10), []);
     assert_eq!(dead(2, 0, 10).len(), 1);
     assert_eq!(store.outbox_read(OutboxNumber(0), 10).unwrap().len(), 2, "what waits does not grow old");

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use pointsman_store::{
-    Epoch, HistoryOrder, HistoryQuery, OpenError, Options, OutboxNumber, Position, Record, Role, SequenceNumber,
-    SqliteStore, Store, limits,
+    Epoch, HistoryOrder, HistoryQuery, OpenError, Options, OutboxNumber, Position, Record, Retention, Role,
+    SequenceNumber, SqliteStore, Store, limits,
 };
 
 use crate::samples::{
@@ -170,7 +170,7 @@ fn events_lie_in_the_file_of_their_utc_day() {
     assert_eq!(seen(HistoryQuery::all(sid(1))), instants);
     let from = HistoryQuery { from_ms: midnight, to_ms: midnight + DAY_MS, ..HistoryQuery::all(sid(1)) };
     assert_eq!(seen(from), instants[1..4]);
-    assert_eq!(store.retain(midnight + DAY_MS).unwrap(), 2);
+    assert_eq!(store.retain(&Retention::all(midnight + DAY_MS)).unwrap().days, 2);
     assert_eq!(history_files(directory.path()), files[2..]);
     assert_eq!(seen(HistoryQuery::all(sid(1))), instants[3 - 1 + 1..]);
 }
@@ -183,7 +183,7 @@ fn a_floor_of_retention_outlives_the_process() {
         let epoch = store.begin_epoch().unwrap();
         append(&store, epoch, &records(1, 1, 9));
         store.project(Position(2), &[row(1, 1, 1, NOON_MS), row(2, 1, 2, NOON_MS)]).unwrap();
-        assert_eq!(store.retain(NOON_MS + DAY_MS).unwrap(), 1);
+        assert_eq!(store.retain(&Retention::all(NOON_MS + DAY_MS)).unwrap().days, 1);
         assert_eq!(history_files(directory.path()), Vec::<String>::new());
     }
     let store = open(directory.path());

@@ -1,6 +1,6 @@
 //! One day of the history: its events, and the index by everything that they mention.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use crate::history::Day;
 use crate::{
     CheckReport, Damage, HistoryEvent, HistoryKey, HistoryQuery, HistoryRow, Inspection, OpenError, Position,
-    ReadError, Reference, Role, Sid, WriteError, checksum, limits,
+    ReadError, Reference, Role, Sid, StreamId, WriteError, checksum, limits,
 };
 
 use super::super::database::{self, FileKind, read_failed, write_failed};
@@ -62,10 +62,12 @@ const LAG_MS: &str = "lag_ms";
 /// the last run are few enough to be looked through.
 const SID_RUNS: &str = "sid_runs";
 const SID_RUNS_EVENT: &str = "sid_runs_event";
-/// Of the five above.
+/// Of the five above and of what has been removed.
 const CHECKSUM: &str = "checksum";
+/// With the sid of a workspace behind it: its events are gone from this day, or going.
+const REMOVED: &str = "removed.";
 
-const ROLE_WORKSPACE: u32 = 0;
+pub(super) const ROLE_WORKSPACE: u32 = 0;
 
 #[derive(Debug)]
 pub(super) struct DayWriter {
@@ -78,6 +80,8 @@ pub(super) struct DayWriter {
     projected_position: Position,
     key_id_max: i64,
     keys: HashMap<(Sid, u32), i64>,
+    /// Workspaces of which nothing is added any more.
+    removed: BTreeSet<Sid>,
     sid_runs: i64,
     /// Events that are in no run yet.
     sids_after_runs: Vec<(Sid, i64)>,
@@ -97,9 +101,11 @@ impl DayWriter {
         };
         let (rows_position, projected_position) = (meta(ROWS_POSITION)?, meta(PROJECTED_POSITION)?);
         let lag_ms = meta(LAG_MS)?;
-        let last_id = maximum("SELECT max(id) FROM events")?;
+        // The last event of a run may have been removed; what comes now must still come after the run.
+        let last_id = maximum("SELECT max(id) FROM events")?.max(meta(SID_RUNS_EVENT)?);
         let key_id_max = maximum("SELECT max(id) FROM keys")?;
         let sid_runs = meta(SID_RUNS)?;
+        let removed = removed(&connection).map_err(&failed)?.into_keys().collect();
         let sids_after_runs = read_sids_after(&connection, meta(SID_RUNS_EVENT)?).map_err(&failed)?;
         drop(failed);
         Ok(DayWriter {
@@ -112,6 +118,7 @@ impl DayWriter {
             projected_position: Position(projected_position as u64),
             key_id_max,
             keys: HashMap::new(),
+            removed,
             sid_runs,
             sids_after_runs,
         })
@@ -141,7 +148,8 @@ impl DayWriter {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
         let mut numbering = Numbering { last_id: self.last_id, lag_ms: self.lag_ms };
         let mut interning = Interning { keys: &mut self.keys, key_id_max: self.key_id_max };
-        let new_rows = rows.iter().copied().filter(|row| row.position > self.rows_position);
+        let is_new = |row: &&HistoryRow| row.position > self.rows_position && !self.removed.contains(&row.workspace);
+        let new_rows = rows.iter().copied().filter(is_new);
         insert(&transaction, new_rows, &mut numbering, &mut interning, &mut self.sids_after_runs).map_err(&failed)?;
         if self.sids_after_runs.len() >= limits::HISTORY_SID_RUN_EVENTS {
             add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
@@ -370,6 +378,9 @@ struct QueryKeys {
 
 /// `None` when no event of the file can match.
 fn find_keys(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<Option<QueryKeys>> {
+    if is_removed(connection, query.workspace)? {
+        return Ok(None);
+    }
     let Some(workspace) = find_key(connection, query.workspace, ROLE_WORKSPACE)? else { return Ok(None) };
     let mut references = query.references.clone();
     references.sort_by_key(|reference| selectivity(reference.role));
@@ -412,6 +423,9 @@ pub(super) fn find(
     let Some(workspace_key) = find_key(connection, workspace, ROLE_WORKSPACE).map_err(&failed)? else {
         return Ok(None);
     };
+    if is_removed(connection, workspace).map_err(&failed)? {
+        return Ok(None);
+    }
     let Some(id) = find_id(connection, workspace_key, sid).map_err(&failed)? else { return Ok(None) };
     let found = connection
         .prepare_cached("SELECT id, at_ms, kind, checksum, sid, payload FROM events WHERE id = ?1")
@@ -459,6 +473,7 @@ pub(super) fn check(
         )
         .map_err(&failed)?;
     let mut sids = connection.prepare("SELECT event, sid, run FROM sids ORDER BY event").map_err(&failed)?;
+    let removed = removed(connection).map_err(&failed)?;
     let sid_runs = meta_number(connection, SID_RUNS).map_err(&failed)?;
     let sid_runs_event = meta_number(connection, SID_RUNS_EVENT).map_err(&failed)?;
     let mut rows = events.query([ROLE_WORKSPACE]).map_err(&failed)?;
@@ -469,7 +484,6 @@ pub(super) fn check(
         Ok((row.get(0)?, (row.get::<_, Sid>(1)?, row.get::<_, i64>(2)?)))
     });
     while let Some(row) = rows.next().map_err(&failed)? {
-        report.history_events += 1;
         let event = row.get(6).and_then(|workspace| event_of(row, workspace)).map_err(&failed)?;
         let id = event.0.key.id;
         let mut problem = |problem: String| {
@@ -477,6 +491,11 @@ pub(super) fn check(
         };
         let found = mentions.of(id, path, &failed)?;
         let in_runs = sids.of(id, path, &failed)?;
+        if removed.contains_key(&event.0.workspace) {
+            // Nobody sees it any more, and not all that finds it may be there.
+            continue;
+        }
+        report.history_events += 1;
         match verified(event, path) {
             Err(damage) => report.damage.push(damage),
             Ok(event) => {
@@ -606,11 +625,38 @@ fn meta_checksum(connection: &Connection) -> rusqlite::Result<u32> {
     for (value, key) in values.iter_mut().zip([ROWS_POSITION, PROJECTED_POSITION, LAG_MS, SID_RUNS, SID_RUNS_EVENT]) {
         *value = meta_number(connection, key)?;
     }
-    Ok(checksum::numbers(&values))
+    let removed = removed(connection)?;
+    if removed.is_empty() {
+        return Ok(checksum::numbers(&values));
+    }
+    let removed: Vec<u8> =
+        removed.into_iter().flat_map(|(sid, stage)| [&sid[..], &stage.to_le_bytes()].concat()).collect();
+    Ok(checksum::of_parts(&[&checksum::numbers(&values).to_le_bytes(), &removed]))
+}
+
+/// The workspaces whose events are gone from the file (2), or going (1).
+pub(super) fn removed(connection: &Connection) -> rusqlite::Result<BTreeMap<Sid, i64>> {
+    let mut statement = connection.prepare_cached("SELECT key, value FROM meta WHERE key >= ?1 AND key < ?2")?;
+    // What follows the last character of the prefix bounds the range.
+    let rows = statement.query_map([REMOVED, "removed/"], |row| {
+        let key: String = row.get(0)?;
+        let sid = StreamId::parse(&key[REMOVED.len()..]);
+        let sid = sid.ok_or_else(|| rusqlite::Error::InvalidColumnType(0, key, rusqlite::types::Type::Text))?;
+        Ok((sid.0, row.get(1)?))
+    })?;
+    rows.collect()
+}
+
+fn is_removed(connection: &Connection, workspace: Sid) -> rusqlite::Result<bool> {
+    meta_number(connection, &removed_key(workspace)).map(|stage| stage > 0)
+}
+
+pub(super) fn removed_key(workspace: Sid) -> String {
+    format!("{REMOVED}{}", StreamId(workspace))
 }
 
 /// Brings the checksum of the file's own values up to date.
-fn seal_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+pub(super) fn seal_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let checksum = meta_checksum(transaction)?;
     meta_set_number(transaction, CHECKSUM, checksum.into())
 }
@@ -635,7 +681,7 @@ fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<i64> {
     Ok(value.unwrap_or(0))
 }
 
-fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
+pub(super) fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
     connection
         .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
         .execute(params![key, value])
