@@ -106,7 +106,7 @@ errors! {
     UNKNOWN_PARAMETER = 20001, 400, "Unknown parameter {name}: expected {expected}";
     JSON_BODY = 20001, 400, "The body must be a JSON object";
     CLOCK_MOVE = 20001, 400, "{problem}";
-    EVENT_TYPE_UNKNOWN = 20001, 400, "Invalid value '{value}' for EventTypes: no event type has this name";
+    EVENT_TYPE_UNKNOWN = 20001, 400, "Invalid value '{value}' for {name}: no event type has this name";
     STREAM_BEGIN = 20001, 400, "Invalid value '{value}' for From: expected start, now or an instant as in RFC 3339";
     STREAM_BEGIN_TWICE = 20001, 400, "After and From are two places to begin: send one of them";
     CURSOR_GONE = 20410, 410, "Event {sid} is not known or not kept any more: begin again with From";

@@ -1,14 +1,54 @@
 //! What extensions have in common: strict parameters, and requests that the server carries out beside the state.
 //! Reference: extensions, section 1.
 
-use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Timestamp, Workspace};
+use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Task, Timestamp, Workspace};
 
 use crate::errors::{self, ApiError};
+use crate::page::{Page, PageSetting};
 
 /// A call whose Workspace, parameters and credentials are in order, for the server to carry out.
 #[derive(Clone, Debug)]
 pub enum ServerRequest {
     EventStream(EventStreamRequest),
+    Deliveries(DeliveriesRequest),
+}
+
+/// Something about the deliveries of a Workspace that failed for good. Reference: extensions, section 10.
+#[derive(Clone, Debug)]
+pub struct DeliveriesRequest {
+    pub workspace: Sid<Workspace>,
+    pub account: Sid<Account>,
+    pub ask: DeliveriesAsk,
+    /// The answer when there is none of that SID.
+    pub not_found: ApiError,
+    pub(crate) base_url: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum DeliveriesAsk {
+    List(Box<LettersPage>),
+    Fetch([u8; 16]),
+    Replay([u8; 16]),
+    ReplayAll,
+}
+
+/// Which of them a list shows.
+#[derive(Clone, Debug)]
+pub struct LettersPage {
+    pub(crate) kind: Option<EventKind>,
+    pub(crate) task: Option<Sid<Task>>,
+    pub place: LettersPlace,
+    /// Most of them on the page.
+    pub wanted: usize,
+    pub(crate) page: Page,
+    pub(crate) setting: PageSetting,
+}
+
+/// Where a page lies, by the numbers of deliveries; on it they stand oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LettersPlace {
+    After(u64),
+    Before(u64),
 }
 
 /// Events as a stream. Reference: extensions, section 9.

@@ -54,11 +54,16 @@ pub use crate::account::{
 };
 pub use crate::errors::ApiError;
 pub use crate::execute::{Instructed, Outcome, execute};
-pub use crate::extension::{EventStreamRequest, ServerRequest, StreamBegin};
+pub use crate::extension::{
+    DeliveriesAsk, DeliveriesRequest, EventStreamRequest, LettersPage, LettersPlace, ServerRequest, StreamBegin,
+};
 pub use crate::history::{EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
 pub use crate::http::{
     Answer, CorsOrigins, Header, HttpRequest, add_common_headers, add_rate_headers, cors_headers, preflight,
 };
 pub use crate::request::{Call, CallScope, Settings, parse};
-pub use crate::resources::{ClockMove, ClockReading, clock_move, render_clock};
+pub use crate::resources::{
+    ClockMove, ClockReading, DeadDelivery, DeliveryCounters, FoundLetters, clock_move, render_clock, render_deliveries,
+    render_delivery, render_replay,
+};
 pub use crate::target::Target;

@@ -3,6 +3,7 @@
 
 mod activity;
 mod clock;
+mod delivery;
 mod event_stream;
 pub(crate) mod events;
 mod index;
@@ -19,6 +20,9 @@ mod workspace;
 
 pub use self::activity::ACTIVITY;
 pub use self::clock::{CLOCK, ClockMove, ClockReading, clock_move, render_clock};
+pub use self::delivery::{
+    DELIVERY, DeadDelivery, DeliveryCounters, FoundLetters, render_deliveries, render_delivery, render_replay,
+};
 pub use self::event_stream::EVENT_STREAM;
 pub use self::events::EVENT;
 pub use self::index::INDEX;
@@ -69,6 +73,7 @@ pub static RESOURCES: &[&dyn Described] = &[
     &KEY,
     &CLOCK,
     &EVENT_STREAM,
+    &DELIVERY,
 ];
 
 // Members that nearly every resource has.

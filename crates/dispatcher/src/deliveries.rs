@@ -49,8 +49,7 @@ impl Default for DeliverySettings {
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub id: AttemptId,
-    /// Of its delivery, for the metrics.
-    pub kind: &'static str,
+    pub delivery: Arc<Delivery>,
     /// GET without a body, or POST of a form.
     pub method: ReportMethod,
     pub url: CallbackUrl,
@@ -269,7 +268,7 @@ impl Deliveries {
             match self.start((workspace, line)) {
                 Ok(attempt) => attempts.push(attempt),
                 Err(reason) => {
-                    let conclusion = Conclusion::Failed { code: 11_200, reason };
+                    let conclusion = Conclusion::Failed { code: 11_200, reason, status: None };
                     effects.extend(self.conclude((workspace, line), &conclusion, now));
                 }
             }
@@ -373,8 +372,8 @@ impl Deliveries {
         self.outstanding -= 1;
         let mut effects = conclusion.warning(&delivery);
         effects.push(match (&delivery.content, conclusion) {
-            (Content::Event(_), Conclusion::Failed { reason, .. }) => {
-                let failure = Some(DeliveryFailure { attempts, reason: reason.as_str().into() });
+            (Content::Event(_), Conclusion::Failed { reason, status, .. }) => {
+                let failure = Some(DeliveryFailure { attempts, reason: reason.as_str().into(), status: *status });
                 let delivery = Arc::new(Delivery { failure, ..(*delivery).clone() });
                 Effect::Outbox(OutboxChange::Dead { delivery, at: now })
             }
@@ -514,7 +513,7 @@ impl Waiting {
         };
         Ok(Attempt {
             id,
-            kind: self.delivery.kind(),
+            delivery: Arc::clone(&self.delivery),
             method,
             is_trusted,
             headers,
@@ -555,17 +554,14 @@ enum Conclusion {
     /// What an event callback answers does not matter: no instruction.
     Answered(CallbackAnswer),
     /// What the voice API answered, whatever it is.
-    Voice {
-        status: u16,
-        body: Vec<u8>,
-    },
+    Voice { status: u16, body: Vec<u8> },
     /// An answer with a body that is not declared as JSON.
-    NotJson {
-        content_type: Option<String>,
-    },
+    NotJson { content_type: Option<String> },
     Failed {
         code: u32,
         reason: String,
+        /// Of the answer, if there was one.
+        status: Option<u16>,
     },
 }
 
@@ -584,12 +580,15 @@ fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
             },
         },
         AttemptResult::Answered { status, .. } => {
-            Conclusion::Failed { code: 11_200, reason: format!("answered with status {status}") }
+            let reason = format!("answered with status {status}");
+            Conclusion::Failed { code: 11_200, reason, status: Some(status) }
         }
-        AttemptResult::ConnectFailed { reason } => Conclusion::Failed { code: 11_205, reason },
-        AttemptResult::TimedOut => Conclusion::Failed { code: 11_205, reason: "no answer in time".to_string() },
+        AttemptResult::ConnectFailed { reason } => Conclusion::Failed { code: 11_205, reason, status: None },
+        AttemptResult::TimedOut => {
+            Conclusion::Failed { code: 11_205, reason: "no answer in time".to_string(), status: None }
+        }
         AttemptResult::Broken { reason } | AttemptResult::Forbidden { reason } => {
-            Conclusion::Failed { code: 11_200, reason }
+            Conclusion::Failed { code: 11_200, reason, status: None }
         }
     }
 }
@@ -602,7 +601,7 @@ impl Conclusion {
                 let given = content_type.as_deref().unwrap_or("no Content-Type");
                 (40_000, format!("answered with {given} instead of application/json"))
             }
-            Self::Failed { code, reason } => (*code, reason.clone()),
+            Self::Failed { code, reason, status: _ } => (*code, reason.clone()),
         };
         vec![Effect::Warn { code, delivery: delivery.clone(), reason }]
     }

@@ -71,6 +71,8 @@ pub struct DeliveryFailure {
     pub attempts: u32,
     /// What happened last.
     pub reason: Arc<str>,
+    /// What the last answer had, if there was one.
+    pub status: Option<u16>,
 }
 
 impl VoiceStep {
@@ -117,6 +119,8 @@ struct FailureMessage {
     attempts: u32,
     #[prost(string, tag = 2)]
     reason: String,
+    #[prost(uint32, optional, tag = 3)]
+    status: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -208,9 +212,10 @@ pub fn encode(delivery: &Delivery) -> Vec<u8> {
         workspace: workspace.bytes().to_vec(),
         account: account.bytes().to_vec(),
         url: url.to_string(),
-        failure: failure.as_ref().map(|DeliveryFailure { attempts, reason }| FailureMessage {
+        failure: failure.as_ref().map(|DeliveryFailure { attempts, reason, status }| FailureMessage {
             attempts: *attempts,
             reason: reason.to_string(),
+            status: status.map(u32::from),
         }),
         ..DeliveryMessage::default()
     };
@@ -248,7 +253,11 @@ pub fn decode(bytes: &[u8]) -> Result<Delivery, DecodeError> {
         account: Sid::from_bytes(sixteen(account, "account of a delivery")?),
         url: url.into(),
         content,
-        failure: failure.map(|FailureMessage { attempts, reason }| DeliveryFailure { attempts, reason: reason.into() }),
+        failure: failure.map(|FailureMessage { attempts, reason, status }| DeliveryFailure {
+            attempts,
+            reason: reason.into(),
+            status: status.and_then(|status| u16::try_from(status).ok()),
+        }),
     })
 }
 

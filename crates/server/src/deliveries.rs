@@ -1,17 +1,20 @@
 //! The delivery task: sends callbacks as the dispatcher's [`Deliveries`] decides, and stores what came of them.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pointsman_dispatcher::{AttemptId, AttemptResult, Batch, Deliveries, Delivery, Effect, Input, OutboxChange};
-use pointsman_engine::Timestamp;
+use pointsman_dispatcher::{
+    AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, Input, OutboxChange,
+};
+use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::OutboxNumber;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::accounts::AccountsKeeper;
 use crate::callback_client::CallbackClient;
@@ -19,6 +22,7 @@ use crate::clock::{self, Clock};
 use crate::commit::{CommitRequest, Done};
 use crate::configuration::ClockMode;
 use crate::engines::{EngineHandles, Work};
+use crate::failing::{Failing, Said};
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
@@ -60,11 +64,30 @@ pub(crate) struct DeliveryTask {
     pub(crate) engines: EngineHandles,
     pub(crate) commits: Sender<CommitRequest>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) delivered: Arc<Delivered>,
+    /// What fails is tried again for hours, without a word of the dispatcher.
+    pub(crate) is_guaranteed: bool,
+}
+
+/// How many event callbacks of each Workspace were delivered since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered(Mutex<BTreeMap<Sid<Workspace>, u64>>);
+
+impl Delivered {
+    pub(crate) fn of(&self, workspace: Sid<Workspace>) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&workspace).copied().unwrap_or_default()
+    }
+
+    fn count(&self, workspace: Sid<Workspace>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(workspace).or_default() += 1;
+    }
 }
 
 struct Finished {
     id: AttemptId,
-    kind: &'static str,
+    delivery: Arc<Delivery>,
+    /// Scheme, host and port of whom it was sent to.
+    receiver: String,
     result: AttemptResult,
     elapsed: Duration,
 }
@@ -73,7 +96,8 @@ struct Running {
     task: DeliveryTask,
     attempts: JoinSet<Finished>,
     /// Deliveries in memory.
-    known: BTreeSet<[u8; 16]>,
+    known: BTreeMap<[u8; 16], Arc<Delivery>>,
+    failing: Failing,
     /// The store holds deliveries that are not in memory.
     has_more: bool,
     added: u64,
@@ -86,7 +110,8 @@ impl DeliveryTask {
         let running = Running {
             task: self,
             attempts: JoinSet::new(),
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
+            failing: Failing::default(),
             has_more: true,
             added: 0,
             waiting_for_idle: Vec::new(),
@@ -101,6 +126,9 @@ impl Running {
             self.load();
             self.start_attempts();
             self.tell_idle();
+            for (receiver, said) in self.failing.due(clock::instant()) {
+                tell_of_receiver(&receiver, said);
+            }
             let pause = self.pause();
             tokio::select! {
                 // Messages first: what was handed over before the store was read must be known before it ends.
@@ -123,20 +151,19 @@ impl Running {
     /// How long until a failed callback is to be tried again. A virtual clock tells by a message.
     fn pause(&self) -> Duration {
         let until = self.task.deliveries.next_deadline().filter(|_| self.task.clock.mode() == ClockMode::System);
-        until.map_or(limits::DELIVERY_IDLE, |until| {
+        let pause = until.map_or(limits::DELIVERY_IDLE, |until| {
             let pause_ms = until.since(self.task.clock.now()).0.max(0);
             Duration::from_millis(pause_ms as u64).min(limits::DELIVERY_IDLE)
-        })
+        });
+        let line = self.failing.next_line().map(|line| line.saturating_duration_since(clock::instant()));
+        line.map_or(pause, |line| pause.min(line))
     }
 
     /// Gives what is under way a little time; the rest is sent again after the next start.
     async fn drain(mut self) {
         let drained = tokio::time::timeout(limits::DELIVERY_DRAIN_TIMEOUT, async {
             while let Some(finished) = self.attempts.join_next().await {
-                let Finished { id, kind, result, elapsed } = finished.expect("attempts do not panic");
-                self.record(kind, &result, elapsed);
-                let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
-                self.carry_out(effects);
+                self.finish(finished.expect("attempts do not panic"));
             }
         });
         if drained.await.is_err() {
@@ -157,9 +184,10 @@ impl Running {
     }
 
     fn add(&mut self, delivery: Arc<Delivery>) {
-        if !self.known.insert(delivery.sid()) {
+        if self.known.contains_key(&delivery.sid()) {
             return;
         }
+        self.known.insert(delivery.sid(), Arc::clone(&delivery));
         self.added += 1;
         let auth_token = self.task.accounts.auth_token(delivery.account);
         self.task.deliveries.add(delivery, auth_token);
@@ -199,21 +227,41 @@ impl Running {
         let (attempts, effects) = self.task.deliveries.next_attempts(self.task.clock.now());
         for attempt in attempts {
             let client = self.task.client.clone();
-            let kind = attempt.kind;
             self.attempts.spawn(async move {
                 let started = clock::instant();
                 let result = client.send(&attempt).await;
-                Finished { id: attempt.id, kind, result, elapsed: started.elapsed() }
+                let receiver = attempt.url.request_url().origin().ascii_serialization();
+                Finished { id: attempt.id, delivery: attempt.delivery, receiver, result, elapsed: started.elapsed() }
             });
         }
         self.carry_out(effects);
     }
 
     fn finish(&mut self, finished: Finished) {
-        let Finished { id, kind, result, elapsed } = finished;
-        self.record(kind, &result, elapsed);
+        let Finished { id, delivery, receiver, result, elapsed } = finished;
+        self.record(delivery.kind(), &result, elapsed);
+        let problem = problem(&result);
+        if problem.is_none() {
+            self.failing.worked(&receiver);
+        }
         let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
+        if let Some(problem) = problem.filter(|_| self.task.is_guaranteed && effects.is_empty()) {
+            self.warn(&receiver, 11_200, &delivery, &problem);
+        }
         self.carry_out(effects);
+    }
+
+    fn warn(&mut self, receiver: &str, code: u32, delivery: &Delivery, reason: &str) {
+        match self.failing.failed(receiver, clock::instant()) {
+            Said::First => {
+                let event = delivery.event();
+                let event_sid = event.map(|event| event.sid.to_string());
+                let task_sid = event.and_then(|event| Some(event.task.as_ref()?.sid.to_string()));
+                let (kind, workspace_sid) = (delivery.kind(), delivery.workspace);
+                tracing::warn!(code, %workspace_sid, receiver, kind, event_sid, task_sid, reason, "callback failed");
+            }
+            said @ (Said::GoesOn { .. } | Said::WorksAgain { .. } | Said::Nothing) => tell_of_receiver(receiver, said),
+        }
     }
 
     fn record(&self, kind: &'static str, result: &AttemptResult, elapsed: Duration) {
@@ -234,10 +282,17 @@ impl Running {
             match effect {
                 Effect::Outbox(change) => {
                     match &change {
-                        OutboxChange::Done { sid } => self.known.remove(sid),
-                        OutboxChange::Dead { delivery, .. } => self.known.remove(&delivery.sid()),
-                        OutboxChange::Put(_) | OutboxChange::Forget { .. } => false,
-                    };
+                        OutboxChange::Done { sid } => {
+                            let done = self.known.remove(sid);
+                            if let Some(done) = done.filter(|done| matches!(done.content, Content::Event(_))) {
+                                self.task.delivered.count(done.workspace);
+                            }
+                        }
+                        OutboxChange::Dead { delivery, .. } => {
+                            self.known.remove(&delivery.sid());
+                        }
+                        OutboxChange::Put(_) | OutboxChange::Forget { .. } => {}
+                    }
                     outbox.push(change);
                 }
                 Effect::Assigned { workspace, reservation, outcome } => {
@@ -253,8 +308,7 @@ impl Running {
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
                 Effect::Warn { code, delivery, reason } => {
-                    let kind = delivery.kind();
-                    tracing::warn!(code, workspace_sid = %delivery.workspace, kind, reason, "callback failed");
+                    self.warn(&receiver_of(&delivery.url), code, &delivery, &reason);
                 }
             }
         }
@@ -279,6 +333,41 @@ impl Running {
             }
         }
     }
+}
+
+/// Says what is to be said of a receiver that has failed before.
+fn tell_of_receiver(receiver: &str, said: Said) {
+    match said {
+        Said::GoesOn { failures } => tracing::warn!(receiver, failures, "callbacks go on failing"),
+        Said::WorksAgain { failures } => tracing::info!(receiver, failures, "callbacks work again"),
+        Said::First | Said::Nothing => {}
+    }
+}
+
+/// What went wrong, if something did.
+fn problem(result: &AttemptResult) -> Option<String> {
+    match result {
+        AttemptResult::Answered { status: 200..=299, .. } => None,
+        AttemptResult::Answered { status, .. } => Some(format!("answered with status {status}")),
+        AttemptResult::TimedOut => Some("no answer in time".to_owned()),
+        AttemptResult::ConnectFailed { reason }
+        | AttemptResult::Broken { reason }
+        | AttemptResult::Forbidden { reason } => Some(reason.clone()),
+    }
+}
+
+/// Scheme, host and port of an address: what the log may show of it.
+fn receiver_of(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| "no address".to_owned(), |url| url.origin().ascii_serialization())
+}
+
+/// An address without credentials.
+pub(crate) fn shown_url(url: &str) -> String {
+    let Ok(mut shown) = Url::parse(url) else { return String::new() };
+    // Addresses without a host have no credentials either.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.into()
 }
 
 fn millis(duration: Duration) -> u32 {

@@ -8,6 +8,7 @@
 
 pub(crate) mod base_url;
 mod clock_calls;
+mod dead_letters;
 pub(crate) mod event_stream;
 mod rates;
 mod route;
@@ -37,6 +38,7 @@ use crate::accounts::{AccountsKeeper, Shell, random};
 use crate::clock::{self, Clock};
 use crate::clock_control::ClockControl;
 use crate::commit::{Answered, CommitRequest};
+use crate::deliveries::Delivered;
 use crate::engines::{EngineHandles, Full as EngineFull, Work};
 use crate::health::Health;
 use crate::history;
@@ -68,6 +70,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rates: Rates,
     pub(crate) streams: Arc<Streams>,
+    pub(crate) delivered: Arc<Delivered>,
     /// With which the voice provider signs; `None` without one.
     pub(crate) voice_auth_token: Option<String>,
     /// Workspaces ever made here: the number of the next one.
@@ -354,6 +357,7 @@ async fn in_workspace(
         Err(answer) => return answer.into(),
     };
     match *request {
+        ServerRequest::Deliveries(request) => dead_letters::answer(app, request).await.into(),
         ServerRequest::EventStream(request) => {
             let is_head = received.method == Method::HEAD;
             match event_stream::open(app, caller, request, position, received.headers, is_head).await {

@@ -16,6 +16,7 @@ mod clock_control;
 mod commit;
 mod deliveries;
 mod engines;
+mod failing;
 mod health;
 mod history;
 mod http;

@@ -41,6 +41,15 @@ pub const DELIVERIES_IN_MEMORY_MAX: usize = 20_000;
 pub const DELIVERIES_PAGE: usize = 1_000;
 /// Messages that may wait for the delivery task; deliveries beyond it are read from the store.
 pub const DELIVERY_MESSAGES_MAX: usize = 4_096;
+/// The log says of a receiver that goes on failing one line in so much time, and keeps account of so many receivers.
+pub const FAILING_LINE_INTERVAL: Duration = Duration::from_secs(60);
+pub const FAILING_RECEIVERS_MAX: usize = 1_000;
+/// Dead letters that a list looks at for one page, and reads at once.
+pub const DEAD_LETTERS_LOOKED_AT_MAX: usize = 10_000;
+pub const DEAD_LETTERS_PIECE: usize = 500;
+/// Dead letters that one call replays, and makes wait again in one commit. Reference: extensions, section 10.
+pub const REPLAYED_MAX: u64 = 10_000;
+pub const REPLAY_PIECE: usize = 500;
 /// HTTP clients kept, one for each combination of time-outs that addresses ask for.
 pub const HTTP_CLIENTS_MAX: usize = 64;
 

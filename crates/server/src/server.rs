@@ -30,7 +30,7 @@ use crate::clock::{self, Clock};
 use crate::clock_control::ClockControl;
 use crate::commit::{CommitRequest, Committer, Done};
 use crate::configuration::{ClockMode, Configuration, Voice};
-use crate::deliveries::{DeliveryMessage, DeliveryTask};
+use crate::deliveries::{Delivered, DeliveryMessage, DeliveryTask};
 use crate::engines::{self, EngineHandle, EngineHandles, EngineThread, Work};
 use crate::health::Health;
 use crate::http::{App, Rates, Streams, base_url::BaseUrl};
@@ -355,6 +355,7 @@ impl Parts {
             spawn("projector", move || projector.run())?,
             spawn("maintenance", move || maintenance.run())?,
         ];
+        let delivered = Arc::new(Delivered::default());
         let delivery_task = DeliveryTask {
             deliveries: Deliveries::new(delivery_settings(&configuration, epoch)),
             messages: delivery_messages,
@@ -366,6 +367,8 @@ impl Parts {
             engines: Arc::clone(&engines),
             commits: commits.clone(),
             metrics: Arc::clone(&metrics),
+            delivered: Arc::clone(&delivered),
+            is_guaranteed: configuration.callbacks.guaranteed,
         };
         let clock_control = ClockControl {
             clock: Arc::clone(&clock),
@@ -397,6 +400,7 @@ impl Parts {
             clock: Arc::clone(&clock),
             clock_control,
             health: Arc::clone(&health),
+            delivered,
             streams: Arc::new(Streams::new(Arc::clone(&metrics), stop.clone())),
             metrics,
             rates: Rates::new(configuration.rates.clone()),

@@ -7,14 +7,16 @@ mod faults;
 mod history;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::history::check_rows;
 use crate::{
     AppendError, CheckReport, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    OutboxChange, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention, SequenceNumber, Sid,
-    Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError, limits, outbox, snapshot,
+    LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit, Record,
+    Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery,
+    WriteError, limits, outbox, snapshot,
 };
 
 use self::history::MemoryHistory;
@@ -410,16 +412,31 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    fn dead_letters(&self, workspace: Sid, after: OutboxNumber, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
+    fn dead_letters(&self, workspace: Sid, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
         let state = self.begin_read("read the dead letters")?;
-        let dead = state
-            .outbox
-            .range(OutboxNumber(after.0 + 1)..)
-            .filter(|(_, delivery)| delivery.is_dead && delivery.entry.workspace == workspace);
-        Ok(dead
-            .take(limit.min(limits::OUTBOX_PAGE_MAX))
-            .map(|(number, delivery)| letter_of(*number, delivery))
-            .collect())
+        let dead =
+            |(_, delivery): &(&OutboxNumber, &Delivery)| delivery.is_dead && delivery.entry.workspace == workspace;
+        let letter = |(number, delivery): (&OutboxNumber, &Delivery)| letter_of(*number, delivery);
+        let limit = limit.min(limits::OUTBOX_PAGE_MAX);
+        Ok(match place {
+            LetterPlace::After(number) => {
+                let after = (Bound::Excluded(number), Bound::Unbounded);
+                state.outbox.range(after).filter(dead).take(limit).map(letter).collect()
+            }
+            LetterPlace::Before(number) => {
+                let mut letters: Vec<_> =
+                    state.outbox.range(..number).rev().filter(dead).take(limit).map(letter).collect();
+                letters.reverse();
+                letters
+            }
+        })
+    }
+
+    fn outbox_counts(&self, workspace: Sid) -> Result<OutboxCounts, ReadError> {
+        let state = self.begin_read("count the outbox")?;
+        let own = state.outbox.values().filter(|delivery| delivery.entry.workspace == workspace);
+        let (dead, waiting): (Vec<_>, Vec<_>) = own.partition(|delivery| delivery.is_dead);
+        Ok(OutboxCounts { waiting: waiting.len() as u64, dead: dead.len() as u64 })
     }
 
     fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {

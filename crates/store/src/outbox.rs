@@ -68,6 +68,22 @@ pub struct DeadLetter {
     pub payload: Vec<u8>,
 }
 
+/// Which dead letters of a workspace to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LetterPlace {
+    /// The first ones with a larger number.
+    After(OutboxNumber),
+    /// The last ones with a smaller number.
+    Before(OutboxNumber),
+}
+
+/// How many deliveries of a workspace there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OutboxCounts {
+    pub waiting: u64,
+    pub dead: u64,
+}
+
 /// Refuses changes beyond the limits; both implementations call it first.
 pub(crate) fn check_limits(changes: &[OutboxChange]) -> Result<(), AppendError> {
     AppendError::check_size("outbox changes of a batch", changes.len(), limits::BATCH_OUTBOX_MAX)?;

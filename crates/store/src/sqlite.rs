@@ -20,9 +20,9 @@ use std::sync::Arc;
 
 use crate::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    Inspection, OpenError, OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention,
-    SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery, WriteError,
-    outbox as outbox_changes,
+    Inspection, LetterPlace, OpenError, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit,
+    Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery,
+    WriteError, outbox as outbox_changes,
 };
 
 pub use self::backup::{BackupError, BackupReport, backup, restore};
@@ -207,9 +207,9 @@ impl Store for SqliteStore {
             .read("read the outbox", |connection| outbox::waiting(connection, self.journal.path(), after, limit))
     }
 
-    fn dead_letters(&self, workspace: Sid, after: OutboxNumber, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
+    fn dead_letters(&self, workspace: Sid, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
         self.journal.read("read the dead letters", |connection| {
-            outbox::dead(connection, self.journal.path(), workspace, after, limit)
+            outbox::dead(connection, self.journal.path(), workspace, place, limit)
         })
     }
 
@@ -217,6 +217,10 @@ impl Store for SqliteStore {
         self.journal.read("read a dead letter", |connection| {
             outbox::dead_letter(connection, self.journal.path(), workspace, sid)
         })
+    }
+
+    fn outbox_counts(&self, workspace: Sid) -> Result<OutboxCounts, ReadError> {
+        self.journal.read("count the outbox", |connection| outbox::counts(connection, self.journal.path(), workspace))
     }
 
     fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {

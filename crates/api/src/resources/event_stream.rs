@@ -77,7 +77,10 @@ fn event_stream(request: &Request<'_>) -> Result<Outcome, ApiError> {
 fn kinds(list: &str) -> Result<Vec<EventKind>, ApiError> {
     let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
     let mut kinds = names
-        .map(|name| named_kind(name).ok_or_else(|| ApiError::new(&errors::EVENT_TYPE_UNKNOWN, &[("value", &name)])))
+        .map(|name| {
+            named_kind(name)
+                .ok_or_else(|| ApiError::new(&errors::EVENT_TYPE_UNKNOWN, &[("value", &name), ("name", &"EventTypes")]))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     kinds.sort_unstable();
     kinds.dedup();

@@ -1,10 +1,14 @@
 //! One account with one Workspace, its engine, and all events so far as the history.
 
+use std::sync::Arc;
+
 use pointsman_api::cloud_event::write_cloud_event;
 use pointsman_api::event_fields::Place;
 use pointsman_api::{
-    Answer, Call, CallScope, EventReference, EventStreamRequest, HistoryAnswer, HistoryCursor, HistoryOrder,
-    HistoryQuery, HttpRequest, Outcome, ServerRequest, StreamBegin, create_workspace_command, execute, json, parse,
+    Answer, Call, CallScope, DeadDelivery, DeliveriesAsk, DeliveriesRequest, DeliveryCounters, EventReference,
+    EventStreamRequest, FoundLetters, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HttpRequest,
+    LettersPlace, Outcome, ServerRequest, StreamBegin, create_workspace_command, execute, json, parse,
+    render_deliveries, render_delivery, render_replay,
 };
 use pointsman_engine::{Account, Command, Engine, Limits, PublicEvent, Sid, Timestamp, Workspace};
 use pointsman_record::public_event::{Role, history_references};
@@ -87,7 +91,60 @@ impl World {
             }
             Outcome::Server(request) => match *request {
                 ServerRequest::EventStream(request) => self.stream(&request),
+                ServerRequest::Deliveries(request) => self.deliveries(&request),
             },
+        }
+    }
+
+    /// As if the callback of every event had failed.
+    fn deliveries(&self, request: &DeliveriesRequest) -> Answer {
+        let dead = |event: &PublicEvent| DeadDelivery {
+            number: event.id.number(),
+            sid: event.sid.bytes(),
+            kind: "event",
+            url: "https://app.example/events".to_string(),
+            event: Some(Arc::new(event.clone())),
+            attempts: 2,
+            status: Some(503),
+            error: "answered with status 503".to_string(),
+            at: event.at,
+            failed_at: Timestamp(event.at.0 + 15_000),
+            is_replayed: false,
+        };
+        let named = |sid: &[u8; 16]| self.events.iter().find(|event| event.sid.bytes() == *sid).map(dead);
+        match &request.ask {
+            DeliveriesAsk::Fetch(sid) => {
+                named(sid).map_or_else(|| request.not_found.answer(), |letter| render_delivery(request, &letter))
+            }
+            DeliveriesAsk::Replay(sid) => named(sid).map_or_else(
+                || request.not_found.answer(),
+                |letter| render_delivery(request, &DeadDelivery { is_replayed: true, ..letter }),
+            ),
+            DeliveriesAsk::ReplayAll => render_replay(self.events.len() as u64, false),
+            DeliveriesAsk::List(page) => {
+                let passes = |event: &&PublicEvent| {
+                    page.wants(Some(event))
+                        && match page.place {
+                            LettersPlace::After(number) => number < event.id.number(),
+                            LettersPlace::Before(number) => event.id.number() < number,
+                        }
+                };
+                let mut letters: Vec<_> = self.events.iter().filter(passes).map(dead).collect();
+                let more = page.wanted < letters.len();
+                let edge = match page.place {
+                    LettersPlace::After(_) => {
+                        letters.truncate(page.wanted);
+                        letters.last()
+                    }
+                    LettersPlace::Before(_) => {
+                        letters.drain(..letters.len().saturating_sub(page.wanted));
+                        letters.first()
+                    }
+                };
+                let ended = edge.filter(|_| more).map(|letter| (letter.number, letter.sid));
+                let counters = DeliveryCounters { waiting: 1, delivered: 2, dead: self.events.len() as u64 };
+                render_deliveries(request, page, &FoundLetters { letters, ended }, counters)
+            }
         }
     }
 

@@ -356,7 +356,7 @@ fn an_outage_that_ends_in_time_loses_nothing_when_guaranteed() {
 #[test]
 fn a_delivery_is_read_back_as_it_was_written() {
     let mut dead = (*event(1, 2)).clone();
-    dead.failure = Some(pointsman_dispatcher::DeliveryFailure { attempts: 3, reason: "refused".into() });
+    dead.failure = Some(pointsman_dispatcher::DeliveryFailure { attempts: 3, reason: "refused".into(), status: None });
     let written =
         [event(1, 2), assignment(None), assignment(Some("http://127.0.0.1:9/fallback#tt=100")), Arc::new(dead)];
     for delivery in written {

@@ -45,7 +45,8 @@ fn every_content_reads_back_the_same() {
     for content in contents() {
         let whole = delivery(content);
         assert_eq!(decode(&encode(&whole)).unwrap(), whole);
-        let failure = Some(DeliveryFailure { attempts: 3, reason: "answered with status 500".into() });
+        let failure =
+            Some(DeliveryFailure { attempts: 3, reason: "answered with status 500".into(), status: Some(500) });
         let failed = Delivery { failure, ..whole };
         assert_eq!(decode(&encode(&failed)).unwrap(), failed);
     }

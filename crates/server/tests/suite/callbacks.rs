@@ -1,5 +1,6 @@
 //! Callbacks, from the event to the receiver and from its answer back to the engine.
 
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http_body_util::{BodyExt, Full};
@@ -15,25 +16,30 @@ use tokio::net::TcpListener;
 use crate::support::{Office, World, configuration, opener};
 
 /// Receives callbacks and answers each with the same status and JSON.
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
+    /// What it answers with.
+    pub(crate) status: Arc<AtomicU16>,
     /// Path and form of each callback.
     received: Arc<Mutex<Vec<(String, String)>>>,
-    task: tokio::task::JoinHandle<()>,
+    pub(crate) task: tokio::task::JoinHandle<()>,
 }
 
 impl Receiver {
-    async fn start(status: u16, answer: &'static str) -> Receiver {
+    pub(crate) async fn start(status: u16, answer: &'static str) -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let received: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
         let log = Arc::clone(&received);
+        let status = Arc::new(AtomicU16::new(status));
+        let answered = Arc::clone(&status);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let log = Arc::clone(&log);
+                let (log, answered) = (Arc::clone(&log), Arc::clone(&answered));
                 let service = service_fn(move |request: Request<Incoming>| {
                     let log = Arc::clone(&log);
+                    let status = answered.load(Ordering::Acquire);
                     async move {
                         let path = request.uri().path().to_owned();
                         let body = request.into_body().collect().await?.to_bytes();
@@ -45,15 +51,15 @@ impl Receiver {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Receiver { url, received, task }
+        Receiver { url, status, received, task }
     }
 
-    fn forms(&self, path: &str) -> Vec<String> {
+    pub(crate) fn forms(&self, path: &str) -> Vec<String> {
         let received = self.received.lock().unwrap();
         received.iter().filter(|(at, _)| at == path).map(|(_, form)| form.clone()).collect()
     }
 
-    fn event_types(&self) -> Vec<String> {
+    pub(crate) fn event_types(&self) -> Vec<String> {
         let forms = self.forms("/events");
         let types = forms.iter().map(|form| {
             let start = form.find("EventType=").unwrap() + "EventType=".len();

@@ -3,6 +3,7 @@
 mod callbacks;
 mod clock;
 mod commits;
+mod dead_letters;
 mod event_streams;
 mod requests;
 mod restarts;

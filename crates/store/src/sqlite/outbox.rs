@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use crate::{
-    CheckReport, Damage, DeadLetter, OutboxChange, OutboxEntry, OutboxNumber, ReadError, Sid, WaitingDelivery,
-    checksum, limits,
+    CheckReport, Damage, DeadLetter, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, ReadError,
+    Sid, WaitingDelivery, checksum, limits,
 };
 
 use super::database::read_failed;
@@ -87,19 +87,26 @@ pub(super) fn dead(
     connection: &Connection,
     path: &Path,
     workspace: Sid,
-    after: OutboxNumber,
+    place: LetterPlace,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, ReadError> {
     let failed = read_failed("read the dead letters", path);
+    let (number, condition, order) = match place {
+        LetterPlace::After(number) => (number, ">", "ASC"),
+        LetterPlace::Before(number) => (number, "<", "DESC"),
+    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND number > ?2 ORDER BY number LIMIT ?3"
+        "SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND number {condition} ?2
+         ORDER BY number {order} LIMIT ?3"
     );
+    let number = i64::try_from(number.0).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
-    let mut rows = statement.query(params![workspace, after.0 as i64, page(limit)]).map_err(&failed)?;
+    let mut rows = statement.query(params![workspace, number, page(limit)]).map_err(&failed)?;
     let mut letters = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
         letters.push(letter_of(row, path)?);
     }
+    letters.sort_by_key(|letter| letter.number);
     Ok(letters)
 }
 
@@ -123,6 +130,16 @@ pub(super) fn drop_dead(
                  SELECT number FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND at_ms < ?2 LIMIT ?3)",
         )?
         .execute(params![workspace, before_ms, limit as i64])
+}
+
+pub(super) fn counts(connection: &Connection, path: &Path, workspace: Sid) -> Result<OutboxCounts, ReadError> {
+    let count = |is_dead: i64| {
+        let sql = format!("SELECT count(*) FROM outbox WHERE is_dead = {is_dead} AND workspace = ?1");
+        let mut statement = connection.prepare_cached(&sql)?;
+        statement.query_row([workspace], |row| row.get::<_, i64>(0)).map(|count| count as u64)
+    };
+    let failed = read_failed("count the outbox", path);
+    Ok(OutboxCounts { waiting: count(0).map_err(&failed)?, dead: count(1).map_err(&failed)? })
 }
 
 pub(super) fn dead_letter(

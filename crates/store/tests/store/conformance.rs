@@ -3,9 +3,9 @@
 use std::thread;
 
 use pointsman_store::{
-    AppendError, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery, MemoryStore,
-    Options, OutboxChange, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention, Role, SequenceNumber,
-    SqliteStore, Store, WriteError, limits,
+    AppendError, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery, LetterPlace,
+    MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention,
+    Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
 };
 
 use crate::samples::{
@@ -615,7 +615,12 @@ fn dead_letters_wait_for_their_replay(store: &dyn Store) {
     let bury = |number, at_ms| OutboxChange::Dead { sid: sid(number), at_ms, payload: b"404".to_vec() };
     store.append(epoch, &[], &[put(1, 1, 5), put(2, 1, 6), put(3, 1, 7), put(4, 2, 8)]).unwrap();
     store.append(epoch, &[], &[bury(1, 100), bury(2, 200), bury(4, 300), bury(99, 1)]).unwrap();
-    let dead = |workspace, after, limit| store.dead_letters(sid(workspace), OutboxNumber(after), limit).unwrap();
+    let dead = |workspace, after, limit| {
+        store.dead_letters(sid(workspace), LetterPlace::After(OutboxNumber(after)), limit).unwrap()
+    };
+    let before = |workspace, number, limit| {
+        store.dead_letters(sid(workspace), LetterPlace::Before(OutboxNumber(number)), limit).unwrap()
+    };
     let letter = |number: u64, workspace, at_ms| DeadLetter {
         number: OutboxNumber(number),
         sid: sid(number),
@@ -628,6 +633,14 @@ fn dead_letters_wait_for_their_replay(store: &dyn Store) {
     assert_eq!(dead(1, 0, 1).len(), 1);
     assert_eq!(dead(1, 1, 10), [letter(2, 1, 200)]);
     assert_eq!(dead(2, 0, 10), [letter(4, 2, 300)]);
+    assert_eq!(before(1, u64::MAX, 10), [letter(1, 1, 100), letter(2, 1, 200)], "in order all the same");
+    assert_eq!(before(1, u64::MAX, 1), [letter(2, 1, 200)]);
+    assert_eq!(before(1, 2, 10), [letter(1, 1, 100)]);
+    assert_eq!(before(1, 1, 10), []);
+    let counts = |workspace| store.outbox_counts(sid(workspace)).unwrap();
+    assert_eq!(counts(1), OutboxCounts { waiting: 1, dead: 2 });
+    assert_eq!(counts(2), OutboxCounts { waiting: 0, dead: 1 });
+    assert_eq!(counts(3), OutboxCounts::default());
     assert_eq!(store.dead_letter(sid(1), sid(2)).unwrap(), Some(letter(2, 1, 200)));
     for (workspace, delivery) in [(2, 2), (1, 3), (1, 99)] {
         assert_eq!(store.dead_letter(sid(workspace), sid(delivery)).unwrap(), None, "{workspace} {delivery}");
