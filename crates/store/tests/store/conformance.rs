@@ -585,7 +585,7 @@ fn each_workspace_keeps_its_own_days(store: &dyn Store) {
     store.append(epoch, &[], &[put(1, 1, 5), put(2, 2, 5)]).unwrap();
     store.append(epoch, &[], &[bury(1), bury(2)]).unwrap();
     retain(100, 101);
-    let dead = |workspace| store.dead_letters(sid(workspace), OutboxNumber(0), 10).unwrap().len();
+    let dead = |workspace| store.dead_letters(sid(workspace), LetterPlace::After(OutboxNumber(0)), 10).unwrap().len();
     assert_eq!([dead(1), dead(2)], [0, 1]);
 }
 
