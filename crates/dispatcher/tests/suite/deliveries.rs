@@ -195,7 +195,7 @@ fn events_that_hang_leave_places_for_what_routing_waits_for() {
     assert_eq!(start(&mut deliveries).len(), limits::ATTEMPTS_PER_LANE_MAX);
     deliveries.add(assignment(None), "token".into());
     let attempts = start(&mut deliveries);
-    assert_eq!(attempts.iter().map(|attempt| attempt.kind).collect::<Vec<_>>(), ["assignment"]);
+    assert_eq!(attempts.iter().map(|attempt| attempt.delivery.kind()).collect::<Vec<_>>(), ["assignment"]);
 }
 
 #[test]
