@@ -589,24 +589,15 @@ def dequeue(flow):
     flow.voice.report(request, call, "completed", CallDuration="60")
 
 
+FLOWS["dequeue-single-tasking"] = (dequeue, CHANNEL, {"multi_task_enabled": False})
+
+
 @flow_of()
 def dequeue_not_answered(flow):
     flow.office.on_break(flow.office.bob, flow.office.cid)
     _, request, call = called(flow, "dequeue")
     flow.at(20, "Ann is busy")
     flow.voice.report(request, call, "busy", ErrorCode="13223")
-
-
-@flow_of()
-def dequeue_single_tasking(flow):
-    _, request, call = called(flow, "dequeue", dequeue_post_work_activity_sid=flow.office.activities["Break"])
-    flow.at(4, "Ann answers")
-    flow.voice.report(request, call, "in-progress")
-    flow.at(64, "the conversation is over")
-    flow.voice.report(request, call, "completed", CallDuration="60")
-
-
-FLOWS["dequeue-single-tasking"] = (dequeue_single_tasking, CHANNEL, {"multi_task_enabled": False})
 
 
 @flow_of()
