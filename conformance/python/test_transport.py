@@ -1,6 +1,7 @@
 """What the official library hides: methods, types, sizes, encodings, headers. Reference: REST contract, sections 1 and 7."""
 
 import contextlib
+import gzip
 import json
 import re
 import socket
@@ -284,6 +285,29 @@ def test_another_media_type_is_415(shop, wire, content_type):
     assert wire("GET", shop.worker_path).json()["friendly_name"] == "Ada"
 
 
+def test_a_body_is_sent_as_it_is(shop, wire):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    packed = gzip.compress(b"FriendlyName=Never")
+    answer = wire("POST", shop.worker_path, data=packed, headers={**form, "Content-Encoding": "gzip"})
+    assert_error(answer, 415, 20422)
+    plain = wire("POST", shop.worker_path, data=b"FriendlyName=Ada", headers={**form, "Content-Encoding": "identity"})
+    assert plain.status_code == 200
+    assert wire("GET", shop.worker_path).json()["friendly_name"] == "Ada"
+
+
+def test_a_deletion_with_a_body_of_another_type_is_415(shop, wire):
+    assert_error(wire("DELETE", shop.worker_path, json={"a": 1}), 415, 20422)
+    assert wire("GET", shop.worker_path).status_code == 200
+    assert wire("DELETE", shop.worker_path, data={"Ignored": "1"}).status_code == 204
+
+
+def test_a_head_that_is_too_large_is_refused_as_json(shop, wire):
+    assert_error(wire("GET", f"{shop.path}/Workers?FriendlyName=" + "x" * 62_000), 414, 20414)
+    assert_error(wire("GET", shop.path, headers={f"X-{number}": "x" for number in range(110)}), 431, 20431)
+    assert_error(wire("GET", shop.path, headers={"X-Large": "x" * 66_000}), 431, 20431)
+    assert wire("GET", shop.path, headers={"X-Large": "x" * 60_000}).status_code == 200
+
+
 def test_an_empty_body_may_have_any_type_or_none(shop, wire):
     for headers in ({}, {"Content-Type": "application/json"}, {"Content-Type": "text/plain"}):
         assert wire("POST", shop.worker_path, headers=headers).status_code == 200
@@ -463,6 +487,20 @@ def test_http_1_0_and_keep_alive(shop, server):
         server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     )
     assert answer.count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.slow
+def test_a_body_that_does_not_arrive_is_408(shop, server):
+    head = f"POST {shop.worker_path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nFriendlyName="
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+        connection.sendall(head.encode())
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    top, body = received.split(b"\r\n\r\n", 1)
+    assert top.startswith(b"HTTP/1.1 408 ")
+    assert (json.loads(body)["code"], json.loads(body)["status"]) == (20408, 408)
 
 
 def test_nonsense_on_the_wire_does_not_hurt_others(shop, server, wire):

@@ -51,6 +51,8 @@ errors! {
     BODY_TOO_LARGE = 20413, 413, "The request body must be at most {limit} bytes";
     MEDIA_TYPE = 20422, 415, "Content-Type must be {expected}";
     CONTENT_ENCODING = 20422, 415, "Content-Encoding {given} is not supported: send the body as it is";
+    TARGET_TOO_LONG = 20414, 414, "The path and query of a request must be at most {limit} bytes";
+    HEADERS_TOO_LARGE = 20431, 431, "A request may have at most {count} headers of at most {limit} bytes in all";
     BODY_TIMEOUT = 20408, 408, "The request body did not arrive within {seconds} seconds";
     TOO_MANY_REQUESTS = 20429, 429, "Too many requests";
     INTERNAL = 20500, 500, "Internal Server Error";

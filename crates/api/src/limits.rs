@@ -2,10 +2,12 @@
 
 /// Bytes of a request body. Reference: rest-contract, section 1.3 [decide].
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Bytes of a request's path and query together; the server refuses longer ones before they get here.
-pub const TARGET_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of all headers of a request; the server refuses more.
+/// Bytes of a request's path and query together; the server refuses longer ones before they get here. A little less than
+/// what ends in its HTTP parser, whose answer has no body.
+pub const TARGET_BYTES_MAX: usize = 60 * 1024;
+/// Bytes of all headers of a request, names and values, and how many there may be; the server refuses more.
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+pub const HEADERS_MAX: usize = 100;
 /// Fields of a form or a query.
 pub const FORM_FIELDS_MAX: usize = 1_000;
 /// Records on one page, and what applies when the request does not say. Reference: rest-contract, section 3.1 [oai].

@@ -176,37 +176,35 @@ fn fields(
 ) -> Result<Result<Given, ApiError>, ApiError> {
     match operation.method {
         Method::Get => Ok(form::decode_urlencoded(request.query.as_bytes()).map(Given::Fields)),
-        Method::Delete => Ok(Ok(Given::Fields(Fields::new()))),
-        Method::Post => {
-            if BODY_BYTES_MAX < request.body.len() {
-                return Err(ApiError::new(&errors::BODY_TOO_LARGE, &[("limit", &BODY_BYTES_MAX)]));
-            }
-            let encoding = request.content_encoding.unwrap_or_default().trim();
-            if !request.body.is_empty() && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-                return Err(ApiError::new(&errors::CONTENT_ENCODING, &[("given", &encoding)]));
-            }
-            let takes_json = matches!(operation.specs, [spec] if spec.kind == Kind::TaskQueueSids);
-            let content_type = request.content_type.unwrap_or_default();
-            let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            match (request.body, media_type.as_str(), takes_json) {
-                (body, "application/json", true) => Ok(bulk::read_body(body).map(Given::Json)),
-                (_, _, true) => Err(media_type_error("application/json")),
-                ([], _, false) => Ok(Ok(Given::Fields(Fields::new()))),
-                (body, "application/x-www-form-urlencoded", false) => {
-                    Ok(form::decode_urlencoded(body).map(Given::Fields))
-                }
-                (body, "multipart/form-data", false) => {
-                    Ok(form::decode_multipart(content_type, body).map(Given::Fields))
-                }
-                (body, "application/json", false) if mount.is_extension() => {
-                    Ok(form::decode_json(body).map(Given::Fields))
-                }
-                (_, _, false) if mount.is_extension() => {
-                    Err(media_type_error("application/x-www-form-urlencoded or application/json"))
-                }
-                (_, _, false) => Err(media_type_error("application/x-www-form-urlencoded")),
-            }
+        // What the body of a deletion says does not matter, but it must be one that could be read.
+        Method::Delete => body(mount, operation, request).map(|_| Ok(Given::Fields(Fields::new()))),
+        Method::Post => body(mount, operation, request),
+    }
+}
+
+/// Decodes a body.
+fn body(mount: &Mount, operation: &Operation, request: &HttpRequest<'_>) -> Result<Result<Given, ApiError>, ApiError> {
+    if BODY_BYTES_MAX < request.body.len() {
+        return Err(ApiError::new(&errors::BODY_TOO_LARGE, &[("limit", &BODY_BYTES_MAX)]));
+    }
+    let encoding = request.content_encoding.unwrap_or_default().trim();
+    if !request.body.is_empty() && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(ApiError::new(&errors::CONTENT_ENCODING, &[("given", &encoding)]));
+    }
+    let takes_json = matches!(operation.specs, [spec] if spec.kind == Kind::TaskQueueSids);
+    let content_type = request.content_type.unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match (request.body, media_type.as_str(), takes_json) {
+        (body, "application/json", true) => Ok(bulk::read_body(body).map(Given::Json)),
+        (_, _, true) => Err(media_type_error("application/json")),
+        ([], _, false) => Ok(Ok(Given::Fields(Fields::new()))),
+        (body, "application/x-www-form-urlencoded", false) => Ok(form::decode_urlencoded(body).map(Given::Fields)),
+        (body, "multipart/form-data", false) => Ok(form::decode_multipart(content_type, body).map(Given::Fields)),
+        (body, "application/json", false) if mount.is_extension() => Ok(form::decode_json(body).map(Given::Fields)),
+        (_, _, false) if mount.is_extension() => {
+            Err(media_type_error("application/x-www-form-urlencoded or application/json"))
         }
+        (_, _, false) => Err(media_type_error("application/x-www-form-urlencoded")),
     }
 }
 
@@ -371,6 +369,29 @@ mod tests {
         let get =
             HttpRequest { method: "GET", path: WORKERS, content_type: Some("text/plain"), ..HttpRequest::default() };
         assert!(parse(&get).is_ok());
+    }
+
+    #[test]
+    fn a_body_is_sent_as_it_is() {
+        for (encoding, expected) in
+            [("gzip", Some((415, 20422))), ("br", Some((415, 20422))), ("Identity", None), ("", None)]
+        {
+            let request = HttpRequest { content_encoding: Some(encoding), ..post(WORKERS, FORM, b"FriendlyName=a") };
+            assert_eq!(parse(&request).err().map(|error| (error.status(), error.code())), expected, "{encoding}");
+        }
+        let empty = HttpRequest { content_encoding: Some("gzip"), ..post(WORKERS, FORM, b"") };
+        assert!(parse(&empty).is_ok());
+    }
+
+    #[test]
+    fn the_body_of_a_deletion_does_not_matter_if_it_could_be_read() {
+        let worker = &format!("{WORKERS}/WK00000000000000000000000000000001");
+        let delete = |content_type, body| HttpRequest { method: "DELETE", ..post(worker, content_type, body) };
+        assert!(parse(&delete(None, b"")).is_ok());
+        assert!(parse(&delete(FORM, b"Anything=1")).is_ok());
+        assert!(parse(&delete(Some("application/json"), b"")).is_ok());
+        assert_eq!(refused(&delete(Some("application/json"), b"{}")), (415, 20422));
+        assert_eq!(refused(&delete(None, b"{}")), (415, 20422));
     }
 
     #[test]

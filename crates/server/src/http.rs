@@ -17,6 +17,7 @@ mod voice_calls;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use crossbeam_channel::Sender;
@@ -25,6 +26,7 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, ORIGIN,
 };
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use pointsman_api::{
     self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, ServerRequest, Settings,
@@ -133,9 +135,10 @@ where
     let number = app.requests.fetch_add(1, Ordering::Relaxed);
     let request_id = derive_sid::<RequestId>(app.request_seed, number);
     let (parts, body) = request.into_parts();
-    let body = read_body(body).await;
+    let body = read_body(body, limits::BODY_TIMEOUT).await;
     let (outgoing, route) = match &body {
-        Some(body) => {
+        _ if let Some(refused) = refuse_head(&parts) => (refused.answer().into(), "refused"),
+        ReadBody::Whole(body) => {
             let received = Received {
                 method: &parts.method,
                 path: parts.uri.path(),
@@ -147,7 +150,11 @@ where
             };
             carry_out(&app, &received).await
         }
-        None => (Answer::default().into(), "body_lost"),
+        ReadBody::Late => {
+            let late = ApiError::new(&api::errors::BODY_TIMEOUT, &[("seconds", &limits::BODY_TIMEOUT.as_secs())]);
+            (late.answer().with("Connection", "close").into(), "body_late")
+        }
+        ReadBody::Lost => (Answer::default().into(), "body_lost"),
     };
     let Outgoing { mut answer, stream } = outgoing;
     let took = started.elapsed();
@@ -159,7 +166,7 @@ where
         400..500 => tracing::info!(%request_id, %method, path, status, ?took, "request refused"),
         _ => tracing::error!(%request_id, %method, path, status, ?took, "request failed"),
     }
-    if body.is_none() {
+    if let ReadBody::Lost = body {
         return Err(BodyLost);
     }
     let origin = parts.headers.get(ORIGIN).and_then(|value| value.to_str().ok());
@@ -176,10 +183,32 @@ pub(crate) fn answer_metrics_only(app: &App, request: &Request<Incoming>) -> Res
     response(answer, None)
 }
 
-/// Reads a body up to one byte more than is allowed. `None` when it does not arrive.
-async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Option<Bytes> {
+/// What is wrong with the head of a request that the HTTP parser has let through.
+fn refuse_head(parts: &Parts) -> Option<ApiError> {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if api::limits::TARGET_BYTES_MAX < target {
+        return Some(ApiError::new(&api::errors::TARGET_TOO_LONG, &[("limit", &api::limits::TARGET_BYTES_MAX)]));
+    }
+    let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let (count, limit) = (api::limits::HEADERS_MAX, api::limits::HEADER_BYTES_MAX);
+    let is_too_large = count < parts.headers.len() || limit < bytes;
+    is_too_large.then(|| ApiError::new(&api::errors::HEADERS_TOO_LARGE, &[("count", &count), ("limit", &limit)]))
+}
+
+/// What became of the body of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum ReadBody {
+    Whole(Bytes),
+    /// It did not arrive in time.
+    Late,
+    /// The connection broke, or what came makes no sense.
+    Lost,
+}
+
+/// Reads a body up to one byte more than is allowed.
+async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B, patience: Duration) -> ReadBody {
     if body.is_end_stream() {
-        return Some(Bytes::new());
+        return ReadBody::Whole(Bytes::new());
     }
     let read = async {
         let mut all = BytesMut::new();
@@ -199,7 +228,11 @@ async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Option<Bytes> 
         }
         Some(all.freeze())
     };
-    tokio::time::timeout(limits::BODY_TIMEOUT, read).await.ok().flatten()
+    match tokio::time::timeout(patience, read).await {
+        Ok(Some(body)) => ReadBody::Whole(body),
+        Ok(None) => ReadBody::Lost,
+        Err(_elapsed) => ReadBody::Late,
+    }
 }
 
 /// A path is whatever a caller sends, with or without credentials.
@@ -497,5 +530,43 @@ async fn replied(app: &App, reply: Reply, position: Position) -> Answer {
         Reply::Workspaces(_) | Reply::Barrier { .. } | Reply::Server(_) => {
             unreachable!("a call is answered or asks the history")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_arrives_or_is_late_or_is_lost() {
+        let moment = Duration::from_millis(20);
+        assert_eq!(read_body(Full::new(Bytes::from("a=b")), moment).await, ReadBody::Whole(Bytes::from("a=b")));
+        let (pieces, body) = tokio::sync::mpsc::channel(1);
+        pieces.send(Ok(Bytes::from("a="))).await.unwrap();
+        assert_eq!(read_body(Streamed(body), moment).await, ReadBody::Late);
+        let (pieces, body) = tokio::sync::mpsc::channel(1);
+        pieces.send(Err(event_stream::Broken)).await.unwrap();
+        assert_eq!(read_body(Streamed(body), moment).await, ReadBody::Lost);
+    }
+
+    #[test]
+    fn a_head_at_the_limit_is_taken_and_one_past_it_is_not() {
+        let refused = |target: String, headers: &[(&str, String)]| {
+            let mut request = Request::builder().uri(target);
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            refuse_head(&parts).map(|error| (error.status(), error.code()))
+        };
+        let target = |bytes: usize| format!("/{}", "a".repeat(bytes - 1));
+        assert_eq!(refused(target(api::limits::TARGET_BYTES_MAX), &[]), None);
+        assert_eq!(refused(target(api::limits::TARGET_BYTES_MAX + 1), &[]), Some((414, 20414)));
+        let many = |count: usize| vec![("x", String::new()); count];
+        assert_eq!(refused(target(1), &many(api::limits::HEADERS_MAX)), None);
+        assert_eq!(refused(target(1), &many(api::limits::HEADERS_MAX + 1)), Some((431, 20431)));
+        let large = |bytes: usize| vec![("x", "v".repeat(bytes - 1))];
+        assert_eq!(refused(target(1), &large(api::limits::HEADER_BYTES_MAX)), None);
+        assert_eq!(refused(target(1), &large(api::limits::HEADER_BYTES_MAX + 1)), Some((431, 20431)));
     }
 }

@@ -55,8 +55,8 @@ pub const HTTP_CLIENTS_MAX: usize = 64;
 
 /// Bytes of the head of a request.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 128 << 10;
-/// Header lines of a request.
-pub const REQUEST_HEADERS_MAX: usize = 100;
+/// Header lines of a request that the HTTP parser takes: a few more than are allowed, so that there is a proper answer.
+pub const REQUEST_HEADERS_MAX: usize = 200;
 /// A connection on which no request begins, or whose request's head does not arrive, is closed after this.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 /// Time for the body of a request to arrive.

@@ -88,7 +88,7 @@ impl Drop for Room {
 
 /// A body that is still being written.
 #[derive(Debug)]
-pub(crate) struct Streamed(mpsc::Receiver<Result<Bytes, Broken>>);
+pub(crate) struct Streamed(pub(super) mpsc::Receiver<Result<Bytes, Broken>>);
 
 /// The stream ends before its end: the reader connects again, and is told more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
