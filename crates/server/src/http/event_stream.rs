@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A stream reads the history and nothing else, so that what it shows is durable and in order. It keeps its place as
-//! the key of the last event that it has passed; when there is nothing after it, it waits for the projector.
+//! the key of the last event that it has passed; when there is nothing after it, it waits for the projector. The numbers
+//! of a Workspace's events have no gaps, so that a repetition is passed over and a gap ends the stream.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -22,8 +23,8 @@ use pointsman_api::event_fields::Place;
 use pointsman_api::{Answer, ApiError, EventStreamRequest, Header, StreamBegin, errors};
 use pointsman_dispatcher::Caller;
 use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Timestamp};
-use pointsman_record::public_event::{self, kind_number};
-use pointsman_store::{HistoryCursor, HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
+use pointsman_record::public_event;
+use pointsman_store::{HistoryCursor, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
 use tokio::sync::{mpsc, watch};
 
 use super::App;
@@ -181,7 +182,6 @@ pub(super) async fn open(
         request,
         format,
         place,
-        retention_ms: i64::from(app.settings.events_retention_days) * DAY_MS,
         accounts: Arc::clone(&app.accounts),
         storage: Arc::clone(&app.storage),
         clock: Arc::clone(&app.clock),
@@ -201,12 +201,10 @@ fn account_name(app: &App, account: Sid<Account>) -> Arc<str> {
 /// Where a stream stands in the history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct StreamPlace {
-    /// The last event that it has passed.
-    passed: Option<(HistoryKey, [u8; 16])>,
+    /// The last event that it has passed: its place in the history, and its number in the Workspace, which has no gaps.
+    passed: Option<(HistoryKey, u64)>,
     /// Events before this instant are not shown.
     from: Timestamp,
-    /// Nothing up to here is still to be shown, whatever is dropped of it.
-    complete_to: Timestamp,
     /// The last event of a stream that does not follow; `None` for one that does, or that has nothing to show.
     last: Option<HistoryKey>,
 }
@@ -227,6 +225,10 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
                     None => return Ok(Err(ApiError::new(&errors::CURSOR_GONE, &[("sid", &sid)]))),
                 },
             };
+            let passed = match passed {
+                Some(event) => Some((event.key, public_event::decode(&event.payload)?.id.number())),
+                None => None,
+            };
             Ok(Ok((passed, newest)))
         })
     });
@@ -236,12 +238,11 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
         Err(_closed) => return Err(ApiError::unavailable().answer()),
     };
     Ok(StreamPlace {
-        passed: passed.map(|event| (event.key, event.sid)),
+        passed,
         from: match begin {
             StreamBegin::At(instant) => instant,
             StreamBegin::Start | StreamBegin::Now | StreamBegin::After(_) => Timestamp(0),
         },
-        complete_to: app.clock.now(),
         last: newest.map(|event| event.key),
     })
 }
@@ -263,7 +264,6 @@ struct Stream {
     request: EventStreamRequest,
     format: Format,
     place: StreamPlace,
-    retention_ms: i64,
     accounts: Arc<crate::accounts::AccountsKeeper>,
     storage: Arc<Storage>,
     clock: Arc<clock::Clock>,
@@ -299,12 +299,8 @@ impl Stream {
             // Marked before the read: what is projected meanwhile wakes this again.
             self.projected.borrow_and_update();
             let now = self.clock.now();
-            let page = match self.read(now).await {
-                Ok(Ok(Some(page))) => page,
-                Ok(Ok(None)) => {
-                    tracing::info!(workspace_sid = %self.request.workspace, "an event stream fell behind what is kept");
-                    return End::Broken;
-                }
+            let page = match self.read().await {
+                Ok(Ok(page)) => page,
                 Ok(Err(error)) => {
                     failed(&error);
                     return End::Broken;
@@ -322,15 +318,14 @@ impl Stream {
             if !self.request.follow {
                 return End::Complete;
             }
-            self.place.complete_to = now;
             if let Err(end) = self.wait().await {
                 return end;
             }
         }
     }
 
-    /// The events that follow; `None` when some of them may have been dropped already.
-    async fn read(&self, now: Timestamp) -> Result<Result<Option<HistoryPage>, HistoryError>, Closed> {
+    /// The events that follow.
+    async fn read(&self) -> Result<Result<HistoryPage, HistoryError>, Closed> {
         let workspace = self.request.workspace.bytes();
         let place = self.place;
         // All types are read, so that the place moves on past those that are not wanted.
@@ -341,20 +336,8 @@ impl Stream {
             limit: limits::EVENT_STREAM_PAGE,
             ..HistoryQuery::all(workspace)
         };
-        let may_be_dropped = place.complete_to.0 < now.0 - self.retention_ms;
         let storage = Arc::clone(&self.storage);
-        blocking(move || {
-            storage.with(|store| {
-                // Days are dropped from the oldest on: while this one is there, so is all that follows.
-                if let Some((_, sid)) = place.passed.filter(|_| may_be_dropped)
-                    && store.history_event(workspace, sid)?.is_none()
-                {
-                    return Ok(None);
-                }
-                Ok(Some(store.history(&query)?))
-            })
-        })
-        .await
+        blocking(move || storage.with(|store| Ok(store.history(&query)?))).await
     }
 
     async fn show(&mut self, page: HistoryPage, now: Timestamp) -> Result<(), End> {
@@ -364,20 +347,29 @@ impl Stream {
                 self.hand_over(frame).await?;
                 return Err(End::Complete);
             }
-            self.place.passed = Some((stored.key, stored.sid));
-            self.place.complete_to = Timestamp(stored.key.at_ms);
-            if self.wants(&stored) {
-                let Ok(event) = public_event::decode(&stored.payload) else {
-                    let event_sid = Sid::<PublicEvent>::from_bytes(stored.sid);
-                    tracing::error!(%event_sid, "a stored event cannot be read");
-                    return Err(End::Broken);
-                };
+            let Ok(event) = public_event::decode(&stored.payload) else {
+                let event_sid = Sid::<PublicEvent>::from_bytes(stored.sid);
+                tracing::error!(%event_sid, "a stored event cannot be read");
+                return Err(End::Broken);
+            };
+            let number = event.id.number();
+            let before = self.place.passed.map(|(_, number)| number);
+            self.place.passed = Some((stored.key, before.map_or(number, |before| before.max(number))));
+            // A history that had to be made again may give an event another place.
+            if before.is_some_and(|before| number <= before) {
+                continue;
+            }
+            if before.is_some_and(|before| before + 1 < number) {
+                tracing::info!(workspace_sid = %self.request.workspace, "an event stream fell behind what is kept");
+                return Err(End::Broken);
+            }
+            if self.wants(event.kind) {
                 let horizon = now.0 - i64::from(pointsman_api::limits::REDACTION_DAYS) * DAY_MS;
                 let (account, workspace) = (self.request.account, self.request.workspace);
                 let place = Place { account, workspace, redact: event.at.0 < horizon };
                 self.format.write(&mut frame, &event, &place, &self.account_name);
             }
-            if stored.kind == kind_number(EventKind::WorkspaceDeleted) {
+            if event.kind == EventKind::WorkspaceDeleted {
                 self.hand_over(frame).await?;
                 return Err(End::Complete);
             }
@@ -388,9 +380,8 @@ impl Stream {
         self.hand_over(frame).await
     }
 
-    fn wants(&self, stored: &HistoryEvent) -> bool {
-        let kinds = &self.request.kinds;
-        kinds.is_empty() || kinds.iter().any(|kind| kind_number(*kind) == stored.kind)
+    fn wants(&self, kind: EventKind) -> bool {
+        self.request.kinds.is_empty() || self.request.kinds.contains(&kind)
     }
 
     /// Gives a frame to the connection once it has taken the one before.
