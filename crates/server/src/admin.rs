@@ -18,7 +18,9 @@ pub use pointsman_engine::{Sid, Timestamp};
 pub use pointsman_store::limits::HISTORY_AT_MS_MAX;
 pub use pointsman_store::{BackupError, BackupReport, OpenError, ReadError, SqliteStore, backup, restore};
 
+use crate::configuration::Configuration;
 use crate::logging::chain;
+use crate::retention::Retention;
 use crate::{accounts, limits, projector, recovery};
 
 /// Opens the store in a directory, which no server may use meanwhile.
@@ -154,7 +156,7 @@ pub fn project(store: &dyn Store) -> Result<(), String> {
 }
 
 /// Which events to take out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Export<'a> {
     /// `None`: all workspaces, one after the other.
     pub workspace: Option<Sid<Workspace>>,
@@ -163,6 +165,10 @@ pub struct Export<'a> {
     pub to_ms: i64,
     /// What `url` begins with.
     pub base_url: &'a str,
+    /// Says how long events are kept; older ones are not taken out, though they may still be there.
+    pub configuration: &'a Configuration,
+    /// In milliseconds since the Unix epoch.
+    pub now_ms: i64,
 }
 
 /// Events could not be taken out.
@@ -192,7 +198,6 @@ pub enum ExportError {
 /// - Returns how many.
 pub fn export(
     store: &SqliteStore,
-    limits: Limits,
     export: &Export<'_>,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(u64),
@@ -204,7 +209,7 @@ pub fn export(
     let mut count = 0;
     let mut is_known = false;
     for stream in streams.filter(wanted) {
-        let Some(shard) = recovery::restore_one(store, stream, limits)? else { continue };
+        let Some(shard) = recovery::restore_one(store, stream, export.configuration.limits)? else { continue };
         is_known = true;
         export_workspace(store, shard, stream, export, out, &mut |added| {
             count += added;
@@ -236,8 +241,10 @@ fn export_workspace(
     let Some((_, Reply::History { request, cursor: _ })) = batch.replies.pop() else {
         unreachable!("an event is read from the history")
     };
+    let retention = Retention::new(export.configuration);
+    let oldest = retention.oldest(workspace_sid(stream), now.max(Timestamp(export.now_ms)));
     let mut query = HistoryQuery {
-        from_ms: export.from_ms,
+        from_ms: export.from_ms.max(oldest.0),
         to_ms: export.to_ms,
         order: HistoryOrder::OldestFirst,
         limit: pointsman_store::limits::HISTORY_PAGE_MAX,

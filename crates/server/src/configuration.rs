@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use pointsman_engine::Limits;
+use pointsman_engine::{Limits, Sid, Workspace};
 
 pub use self::given::Given;
 pub use self::page::page;
@@ -41,6 +41,8 @@ pub struct Configuration {
     /// Requests per second by resource key.
     pub rates: BTreeMap<String, u32>,
     pub events_retention_days: u32,
+    /// Of workspaces that differ; at most [`crate::limits::RETENTION_WORKSPACES_MAX`].
+    pub events_retention_days_of: BTreeMap<Sid<Workspace>, u32>,
     pub statistics_retention_days: u32,
     pub callbacks: Callbacks,
     pub voice: Voice,
@@ -141,6 +143,7 @@ impl Default for Configuration {
             limits: Limits::default(),
             rates: BTreeMap::new(),
             events_retention_days: 30,
+            events_retention_days_of: BTreeMap::new(),
             statistics_retention_days: 30,
             callbacks: Callbacks {
                 user_agent: "TwilioProxy/1.1".to_owned(),
@@ -396,6 +399,36 @@ mod tests {
         assert_eq!(configuration.trusted_proxies.len(), 2);
         assert_eq!(configuration.cors_origins.unwrap().len(), 2);
         assert_eq!(configuration.rates["Worker-Update"], 5);
+    }
+
+    #[test]
+    fn the_retention_of_a_workspace_takes_its_sid_and_days_within_bounds() {
+        let sid = |number: u32| format!("WS{number:032x}");
+        let (lowest, highest) = (sid(1), sid(2));
+        let file = format!(
+            "[events]\nretention_days = 40\nretention_days_of.{lowest} = 1\nretention_days_of.{highest} = 36500\n"
+        );
+        let (given, _place) = sources(&file, &[], &[]);
+        let configuration = load(&given).unwrap().configuration;
+        assert_eq!(configuration.events_retention_days, 40);
+        let days: Vec<u32> = configuration.events_retention_days_of.values().copied().collect();
+        assert_eq!(days, [1, 36_500]);
+        let text = format!("{lowest}=7, {highest}=8");
+        let (given, _place) = sources(&file, &[("POINTSMAN_EVENTS_RETENTION_DAYS_OF", &text)], &[]);
+        let days = load(&given).unwrap().configuration.events_retention_days_of;
+        assert_eq!(days.into_values().collect::<Vec<_>>(), [7, 8], "the variable stands for the whole table");
+        let refused = |text: &str| load(&sources("", &[("POINTSMAN_EVENTS_RETENTION_DAYS_OF", text)], &[]).0).is_err();
+        for days in ["0", "36501", "-1", "x", ""] {
+            assert!(refused(&format!("{lowest}={days}")), "{days}");
+        }
+        for other in ["WS1", "WK00000000000000000000000000000001", "", "Sales"] {
+            assert!(refused(&format!("{other}=7")), "{other}");
+        }
+        assert!(refused(&format!("{lowest}=7,{lowest}=8")), "one workspace twice");
+        let many =
+            |count: usize| (0..count as u32).map(|number| format!("{}=7", sid(number))).collect::<Vec<_>>().join(",");
+        assert!(!refused(&many(crate::limits::RETENTION_WORKSPACES_MAX)));
+        assert!(refused(&many(crate::limits::RETENTION_WORKSPACES_MAX + 1)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Queries of the event history, for answers that are made of stored events.
 
 use pointsman_api::{Answer, EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
-use pointsman_engine::{PublicEvent, Sid};
+use pointsman_engine::{PublicEvent, Sid, Timestamp};
 use pointsman_record::DecodeError;
 use pointsman_record::public_event;
 use pointsman_store::{HistoryEvent, ReadError, Reference, Role, Store};
@@ -21,25 +21,33 @@ const PAGE: usize = 1_000;
 /// Reads what a request asks for and makes its answer.
 ///
 /// - `cursor`: the event that the request's cursor means; when it is not there any more, there are no events.
+/// - `oldest`: what is older is not kept, though it may still be there.
 /// - Holds a page of events at a time, whatever the request asks for.
 pub(crate) fn answer(
     store: &dyn Store,
     request: HistoryRequest,
     cursor: Option<Sid<PublicEvent>>,
+    oldest: Timestamp,
 ) -> Result<Answer, HistoryError> {
     let mut answer = HistoryAnswer::new(request);
-    read(store, &mut answer, cursor)?;
+    read(store, &mut answer, cursor, oldest)?;
     Ok(answer.finish())
 }
 
-fn read(store: &dyn Store, answer: &mut HistoryAnswer, cursor: Option<Sid<PublicEvent>>) -> Result<(), HistoryError> {
+fn read(
+    store: &dyn Store,
+    answer: &mut HistoryAnswer,
+    cursor: Option<Sid<PublicEvent>>,
+    oldest: Timestamp,
+) -> Result<(), HistoryError> {
     let request = answer.request();
     let workspace = request.workspace.bytes();
-    let query = request.query.clone();
+    let mut query = request.query.clone();
+    query.from = query.from.max(oldest);
     if let Some(sid) = query.sid {
         // The one filter that lifts the window; the others hold beside it.
         let found = store.history_event(workspace, sid.bytes())?.map(|found| decode(&found)).transpose()?;
-        if let Some(found) = found.filter(|found| passes(&query, found)) {
+        if let Some(found) = found.filter(|found| oldest <= found.at && passes(&query, found)) {
             answer.add(found);
         }
         return Ok(());

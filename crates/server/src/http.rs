@@ -29,7 +29,7 @@ use hyper::header::{
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use pointsman_api::{
-    self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, ServerRequest, Settings,
+    self as api, AccountCall, Answer, ApiError, Call, CallScope, CorsOrigins, HttpRequest, ServerRequest,
 };
 use pointsman_dispatcher::{Caller, Input, Reply, authenticate};
 use pointsman_engine::{Entity, Sid, Workspace, derive_sid};
@@ -49,6 +49,7 @@ use crate::logging::chain;
 use crate::metrics::Metrics;
 use crate::projector::ProjectorHandle;
 use crate::recovery;
+use crate::retention::Retention;
 use crate::storage::Storage;
 
 use self::event_stream::Streamed;
@@ -59,7 +60,7 @@ pub(crate) use self::rates::Rates;
 pub(crate) struct App {
     pub(crate) base_url: base_url::BaseUrl,
     pub(crate) cors: CorsOrigins,
-    pub(crate) settings: Settings,
+    pub(crate) retention: Retention,
     pub(crate) serves_metrics: bool,
     pub(crate) accounts: Arc<AccountsKeeper>,
     pub(crate) engines: EngineHandles,
@@ -347,7 +348,7 @@ async fn called(app: &App, received: &Received<'_>, caller: Caller, mut call: Ca
     if !app.health.can_commit() && call.is_write() {
         return cannot_commit().answer().into();
     }
-    call.settings = app.settings;
+    call.settings = app.retention.settings(call.scope);
     let rate = app.rates.take(&call, caller.account);
     if let Some(rate) = rate.as_ref().filter(|rate| rate.remaining.is_none()) {
         let mut refused = ApiError::too_many_requests().answer();
@@ -516,8 +517,10 @@ async fn replied(app: &App, reply: Reply, position: Position) -> Answer {
                 return answer;
             }
             let storage = Arc::clone(&app.storage);
-            let read =
-                tokio::task::spawn_blocking(move || storage.with(|store| history::answer(store, *request, cursor)));
+            let oldest = app.retention.oldest(request.workspace, app.clock.now());
+            let read = tokio::task::spawn_blocking(move || {
+                storage.with(|store| history::answer(store, *request, cursor, oldest))
+            });
             match read.await.expect("reading the history does not panic") {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => {

@@ -26,6 +26,7 @@ mod metrics;
 mod patience;
 mod projector;
 mod recovery;
+mod retention;
 mod server;
 mod storage;
 

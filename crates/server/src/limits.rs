@@ -98,6 +98,8 @@ pub const CALLBACK_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 8;
 /// Pause after a connection could not be accepted.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Workspaces whose events have a retention of their own.
+pub const RETENTION_WORKSPACES_MAX: usize = 10_000;
 /// How often the maintenance thread looks for something to do.
 pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
 /// Connections open at the same time to a listener for metrics alone.

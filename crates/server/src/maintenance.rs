@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use pointsman_engine::{DurationMs, Limits, Timestamp};
+use pointsman_engine::Limits;
 use pointsman_record as record;
-use pointsman_store::{SequenceNumber, Snapshot, Store, StreamId};
+use pointsman_store::{Dropped, SequenceNumber, Snapshot, Store, StreamId};
 
 use crate::clock::Clock;
 use crate::limits;
 use crate::logging::chain;
 use crate::recovery;
+use crate::retention::Retention;
 use crate::storage::Storage;
 
 /// What the maintenance thread needs.
@@ -23,7 +24,7 @@ pub(crate) struct Maintenance {
     pub(crate) clock: Arc<Clock>,
     pub(crate) limits: Limits,
     pub(crate) snapshot_records: u64,
-    pub(crate) retention_days: u32,
+    pub(crate) retention: Retention,
     /// The number of the last record in the newest snapshot of each stream.
     pub(crate) snapshots: BTreeMap<StreamId, SequenceNumber>,
     /// Disconnects when the server stops.
@@ -50,12 +51,16 @@ impl Maintenance {
     }
 
     fn retain(&self) {
-        let kept = DurationMs::from_seconds(self.retention_days.saturating_mul(86_400));
-        let before = Timestamp(self.clock.now().0 - kept.0);
-        match self.storage.with(|store| store.retain(before.0)) {
-            Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(days)) => tracing::info!(days, "dropped days of the event history that are too old"),
-            Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to drop old days of the event history"),
+        let retention = self.retention.stored(self.clock.now());
+        match self.storage.with(|store| store.retain(&retention)) {
+            Ok(Ok(dropped)) if dropped == Dropped::default() => {}
+            Err(_closed) => {}
+            Ok(Ok(Dropped { days, events })) => {
+                tracing::info!(days, events, "dropped what is too old of the event history");
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "failed to drop what is too old of the event history")
+            }
         }
     }
 

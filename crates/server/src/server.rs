@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 
-use pointsman_api::{CorsOrigins, Settings};
+use pointsman_api::CorsOrigins;
 use pointsman_dispatcher::{Batch, Deliveries, DeliverySettings, Shard, Telephony, VoiceApi};
 use pointsman_engine::DurationMs;
 use pointsman_store::{
@@ -42,6 +42,7 @@ use crate::metrics::Metrics;
 use crate::networks::NetworkRules;
 use crate::projector::{Projection, Projector};
 use crate::recovery::{self, RecoveryError};
+use crate::retention::Retention;
 use crate::storage::{Opener, Storage};
 
 /// A server that answers.
@@ -342,7 +343,7 @@ impl Parts {
             clock: Arc::clone(&clock),
             limits: configuration.limits,
             snapshot_records: configuration.snapshot_records.into(),
-            retention_days: configuration.events_retention_days,
+            retention: Retention::new(&configuration),
             snapshots: snapshots
                 .newest
                 .iter()
@@ -387,10 +388,7 @@ impl Parts {
                 listener: address.to_string(),
             },
             cors: configuration.cors_origins.clone().map_or(CorsOrigins::All, CorsOrigins::Listed),
-            settings: Settings {
-                statistics_retention_days: configuration.statistics_retention_days,
-                events_retention_days: configuration.events_retention_days,
-            },
+            retention: Retention::new(&configuration),
             serves_metrics: configuration.metrics.enabled && metrics_listener.is_none(),
             accounts,
             engines: Arc::clone(&engines),

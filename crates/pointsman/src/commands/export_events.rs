@@ -58,8 +58,9 @@ fn from_directory(
         }
     };
     let base_url = configuration.public_url.clone().unwrap_or_else(|| format!("http://{}", configuration.listen));
-    let export = Export { workspace, from_ms, to_ms, base_url: &base_url };
-    Ok(admin::export(&open(place)?, configuration.limits, &export, out, show)?)
+    let now_ms = pointsman_server::real_time().0;
+    let export = Export { workspace, from_ms, to_ms, base_url: &base_url, configuration: &configuration, now_ms };
+    Ok(admin::export(&open(place)?, &export, out, show)?)
 }
 
 fn from_server(

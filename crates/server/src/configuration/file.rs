@@ -24,12 +24,14 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, (usize, String)> {
     Ok(entries)
 }
 
+/// Settings whose value is a table.
+const TABLES: [&str; 2] = ["limits.rates", "events.retention_days_of"];
+
 fn flatten(prefix: &str, table: &DeTable<'_>, line_of: &dyn Fn(usize) -> usize, entries: &mut Vec<Entry>) {
     for (name, value) in table {
         let key = format!("{prefix}{}", name.get_ref());
         match value.get_ref() {
-            // The one setting whose value is a table.
-            DeValue::Table(table) if key != "limits.rates" => flatten(&format!("{key}."), table, line_of, entries),
+            DeValue::Table(table) if !TABLES.contains(&&*key) => flatten(&format!("{key}."), table, line_of, entries),
             value => entries.push(Entry { line: line_of(name.span().start), given: Given::from_toml(value), key }),
         }
     }

@@ -34,6 +34,9 @@ networks.allow = [\"10.20.0.0/16\"]
 
 [limits.rates]
 \"Worker-Update\" = 50
+
+[events.retention_days_of]
+WS00000000000000000000000000000001 = 7
 ```
 
 A key that does not exist or a value that is not accepted ends the program with code 2; all mistakes are told at once, each with its file and line, what was given and what is accepted.

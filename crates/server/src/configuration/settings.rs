@@ -1,10 +1,11 @@
 //! The settings, one row each; the rest of the program and the documents read this table.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use pointsman_engine::DurationMs;
+use pointsman_engine::{DurationMs, Sid, Workspace};
 use pointsman_token::keys::AccountSid;
 use serde_json::{Value, json};
 use url::Url;
@@ -249,6 +250,14 @@ pub static SETTINGS: &[Setting] = &[
         show: |c| json!(c.events_retention_days),
     },
     Setting {
+        key: "events.retention_days_of",
+        doc: "The same for single workspaces that keep their events for a shorter or longer time.",
+        accepts: "a table of at most 10000 workspace sids and whole numbers from 1 to 36500",
+        secret: false,
+        read: |c, given| set(&mut c.events_retention_days_of, days_of(given)),
+        show: |c| c.events_retention_days_of.iter().map(|(workspace, days)| (workspace.to_string(), *days)).collect(),
+    },
+    Setting {
         key: "statistics.retention_days",
         doc: "Days that statistics reach back; no more than events are kept.",
         accepts: DAYS,
@@ -470,6 +479,18 @@ fn user_agent(given: &Given) -> Option<String> {
 
 fn seconds(given: &Given) -> Option<DurationMs> {
     given.integer(SECONDS_RANGE).map(DurationMs::from_seconds)
+}
+
+/// Nothing when a workspace is named twice.
+fn days_of(given: &Given) -> Option<BTreeMap<Sid<Workspace>, u32>> {
+    let rows = given.table()?;
+    let count = rows.len();
+    let parse = |(sid, days): (String, i64)| {
+        let days = u32::try_from(days).ok().filter(|days| DAYS_RANGE.contains(days))?;
+        Some((Sid::parse(&sid)?, days))
+    };
+    let days_of: BTreeMap<_, _> = rows.into_iter().map(parse).collect::<Option<_>>()?;
+    (days_of.len() == count && count <= limits::RETENTION_WORKSPACES_MAX).then_some(days_of)
 }
 
 fn log_level(given: &Given) -> Option<String> {

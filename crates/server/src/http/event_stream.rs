@@ -213,6 +213,7 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
     let workspace = request.workspace.bytes();
     let newest = HistoryQuery { limit: 1, ..HistoryQuery::all(workspace) };
     let begin = request.begin;
+    let oldest = app.retention.oldest(request.workspace, app.clock.now());
     let storage = Arc::clone(&app.storage);
     let read = blocking(move || {
         storage.with(|store| {
@@ -221,8 +222,8 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
                 StreamBegin::Start | StreamBegin::At(_) => None,
                 StreamBegin::Now => newest.clone(),
                 StreamBegin::After(sid) => match store.history_event(workspace, sid.bytes())? {
-                    Some(event) => Some(event),
-                    None => return Ok(Err(ApiError::new(&errors::CURSOR_GONE, &[("sid", &sid)]))),
+                    Some(event) if oldest.0 <= event.key.at_ms => Some(event),
+                    Some(_) | None => return Ok(Err(ApiError::new(&errors::CURSOR_GONE, &[("sid", &sid)]))),
                 },
             };
             let passed = match passed {
@@ -240,8 +241,8 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
     Ok(StreamPlace {
         passed,
         from: match begin {
-            StreamBegin::At(instant) => instant,
-            StreamBegin::Start | StreamBegin::Now | StreamBegin::After(_) => Timestamp(0),
+            StreamBegin::At(instant) => instant.max(oldest),
+            StreamBegin::Start | StreamBegin::Now | StreamBegin::After(_) => oldest,
         },
         last: newest.map(|event| event.key),
     })
