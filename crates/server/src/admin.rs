@@ -28,6 +28,11 @@ pub fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(directory, &Options::default())
 }
 
+/// Whether a directory holds a store, so that one whose name was misspelt is not made by looking at it.
+pub fn holds_store(directory: &Path) -> bool {
+    ["journal.sqlite", "store.lock"].iter().any(|name| directory.join(name).is_file())
+}
+
 /// What a check has read, and everything that is wrong.
 #[derive(Clone, Debug, Default)]
 pub struct CheckSummary {

@@ -432,6 +432,31 @@ mod tests {
     }
 
     #[test]
+    fn a_log_level_is_a_level_or_a_part_with_one() {
+        for text in ["info", "off", "warn,pointsman_server=debug", "pointsman_server=trace"] {
+            assert!(load(&Sources { options: vec![("log_level", text.to_owned())], ..Sources::default() }).is_ok());
+        }
+        for text in ["", "loud", "debugg", "warn,pointsman_server", "pointsman_server=loud"] {
+            let sources = Sources { options: vec![("log_level", text.to_owned())], ..Sources::default() };
+            assert!(load(&sources).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_for_something_that_can_be_called() {
+        let accepted = |key: &str| {
+            let environment = vec![("POINTSMAN_LIMITS_RATES".to_owned(), format!("{key}=5"))];
+            load(&Sources { environment, ..Sources::default() }).is_ok()
+        };
+        for key in ["Worker-Update", "Task-List", "Task-List-EvaluateTaskAttributes", "Workspace-Create"] {
+            assert!(accepted(key), "{key}");
+        }
+        for key in ["Worker-Updat", "worker-update", "Worker", "Task-List-Nonsense", "Worker-Update-"] {
+            assert!(!accepted(key), "{key}");
+        }
+    }
+
+    #[test]
     fn keys_are_unique_and_each_default_reads_back_as_itself() {
         let mut keys: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
         keys.sort_unstable();

@@ -164,7 +164,11 @@ where
     let path = logged_path(parts.uri.path());
     match status {
         0..400 => tracing::debug!(%request_id, %method, path, status, ?took, "request"),
-        400..500 => tracing::info!(%request_id, %method, path, status, ?took, "request refused"),
+        400..500 => {
+            // The message may hold what the client sent; the code does not.
+            let code = error_code(&answer.body);
+            tracing::info!(%request_id, %method, path, status, code, ?took, "request refused");
+        }
         _ => tracing::error!(%request_id, %method, path, status, ?took, "request failed"),
     }
     if let ReadBody::Lost = body {
@@ -234,6 +238,11 @@ async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B, patience: Duratio
         Ok(None) => ReadBody::Lost,
         Err(_elapsed) => ReadBody::Late,
     }
+}
+
+/// The number in the error dictionary, with which the body of every error begins.
+fn error_code(body: &str) -> Option<u32> {
+    body.strip_prefix("{\"code\":")?.split(',').next()?.parse().ok()
 }
 
 /// A path is whatever a caller sends, with or without credentials.

@@ -1,7 +1,7 @@
 //! `pointsman account create` and `list`: work on the data directory of a server that does not run.
 
 use pointsman_server::accounts::{self, AccountRow, MadeAccount};
-use pointsman_server::admin::{self, OpenError, SqliteStore};
+use pointsman_server::admin::{self, BackupError, OpenError, SqliteStore};
 use pointsman_server::configuration::{self, Loaded};
 use pointsman_server::real_time;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::arguments::Place;
 
 /// Makes an account and prints what is needed to use it.
 pub(crate) fn create(place: &Place, friendly_name: &str, as_json: bool) -> anyhow::Result<()> {
-    let MadeAccount { sid, auth_token } = accounts::create(&open(place)?, real_time(), friendly_name)?;
+    let MadeAccount { sid, auth_token } = accounts::create(&open_or_make(place)?, real_time(), friendly_name)?;
     if as_json {
         println!("{}", json!({ "sid": sid, "auth_token": auth_token, "friendly_name": friendly_name }));
     } else {
@@ -36,8 +36,17 @@ pub(crate) fn list(place: &Place, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the store of a server that does not run.
+/// Opens the store of a server that does not run. One that is not there is not made: a name was misspelt.
 pub(crate) fn open(place: &Place) -> anyhow::Result<SqliteStore> {
+    let Loaded { configuration, .. } = configuration::load(&place.sources())?;
+    if !admin::holds_store(&configuration.data_dir) {
+        return Err(BackupError::NoStore { path: configuration.data_dir }.into());
+    }
+    open_or_make(place)
+}
+
+/// The same, but the store is made where there is none.
+fn open_or_make(place: &Place) -> anyhow::Result<SqliteStore> {
     let Loaded { configuration, .. } = configuration::load(&place.sources())?;
     admin::open(&configuration.data_dir).map_err(|error| match error {
         OpenError::InUse { .. } => {

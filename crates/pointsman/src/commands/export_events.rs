@@ -19,9 +19,9 @@ const PAGE_SIZE: u32 = 1_000;
 pub(crate) fn run(arguments: &ExportEvents) -> anyhow::Result<()> {
     let instant = |name, text: &Option<String>, default| match text {
         None => Ok(default),
-        Some(text) => pointsman_api::dates::parse(text)
-            .map(|at| at.0)
-            .ok_or_else(|| Usage(format!("{name} {text:?} is not accepted: expected 2026-01-31T12:00:00Z"))),
+        Some(text) => pointsman_api::dates::parse(text).map(|at| at.0).ok_or_else(|| {
+            Usage(format!("{name} {text:?} is not accepted: expected an instant such as 2026-01-31T12:00:00Z"))
+        }),
     };
     let from_ms = instant("--from", &arguments.from, 0)?;
     let to_ms = instant("--to", &arguments.to, HISTORY_AT_MS_MAX)?;
@@ -54,7 +54,9 @@ fn from_directory(
         None => None,
         Some(text) => {
             let sid = Sid::parse(text);
-            Some(sid.ok_or_else(|| Usage(format!("--workspace {text:?} is not accepted: expected WS and 32 digits")))?)
+            Some(sid.ok_or_else(|| {
+                Usage(format!("--workspace {text:?} is not accepted: expected WS and 32 hexadecimal digits"))
+            })?)
         }
     };
     let base_url = configuration.public_url.clone().unwrap_or_else(|| format!("http://{}", configuration.listen));

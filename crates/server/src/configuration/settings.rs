@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
+use pointsman_api::resources::RESOURCES;
 use pointsman_engine::{DurationMs, Sid, Workspace};
 use pointsman_token::keys::AccountSid;
 use serde_json::{Value, json};
@@ -230,12 +231,12 @@ pub static SETTINGS: &[Setting] = &[
     Setting {
         key: "limits.rates",
         doc: "Requests per second and workspace by resource key, such as Worker-Update = 50; off by default.",
-        accepts: "a table of resource keys and whole numbers from 1 to 1000000",
+        accepts: "a table of resource keys (resource and Create, Fetch, List, Update or Delete, such as Task-Create) and whole numbers from 1 to 1000000",
         secret: false,
         read: |c, given| {
             let rows = given.table()?.into_iter().map(|(key, rate)| {
                 let rate = u32::try_from(rate).ok().filter(|rate| OBJECTS_RANGE.contains(rate))?;
-                Some((key, rate))
+                is_rate_key(&key).then_some((key, rate))
             });
             set(&mut c.rates, rows.collect())
         },
@@ -471,6 +472,18 @@ fn auth_token(given: &Given) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
+/// Whether some call has this key (reference: rest-contract, section 10.4).
+fn is_rate_key(key: &str) -> bool {
+    let mut parts = key.splitn(3, '-');
+    let (name, verb, filter) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let operations = RESOURCES.iter().filter(|resource| resource.name() == name);
+    let mut operations = operations.flat_map(|resource| resource.mounts()).flat_map(|mount| mount.operations);
+    operations.any(|operation| {
+        let is_filter = |filter| operation.all_specs().any(|spec| spec.name == filter);
+        Some(operation.verb()) == verb && filter.is_none_or(is_filter)
+    })
+}
+
 fn user_agent(given: &Given) -> Option<String> {
     let text = given.text()?;
     let fits = (1..=256).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
@@ -495,5 +508,9 @@ fn days_of(given: &Given) -> Option<BTreeMap<Sid<Workspace>, u32>> {
 
 fn log_level(given: &Given) -> Option<String> {
     let text = given.text()?;
-    (!text.is_empty() && tracing_subscriber::EnvFilter::try_new(text).is_ok()).then(|| text.to_owned())
+    let is_level = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word.trim());
+    // A lone word would be taken for a part of the program, and everything else would fall silent.
+    let mut directives = text.split(',');
+    let are_named = directives.all(|directive| is_level(directive) || directive.contains('='));
+    (are_named && tracing_subscriber::EnvFilter::try_new(text).is_ok()).then(|| text.to_owned())
 }
