@@ -4,7 +4,8 @@
 //! - `snapshots`: plain files, each written aside and renamed into place.
 //! - `history`: one database per UTC day, a projection that may fall back and is made again.
 //! - `backup`: a whole store in one file, and back.
-//! - `directory`, `database`, `checkpoints`: what these three share.
+//! - `log`: looks for damage in the journal's write-ahead log.
+//! - `directory`, `database`, `checkpoints`: what these share.
 
 mod backup;
 mod checkpoints;
@@ -12,6 +13,7 @@ mod database;
 mod directory;
 mod history;
 mod journal;
+mod log;
 mod outbox;
 mod snapshots;
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::database::{self, FileKind, Readers, append_failed, lock, read_failed, write_failed};
-use super::outbox;
+use super::{log, outbox};
 
 pub(super) const FILE: &str = "journal.sqlite";
 
@@ -113,6 +113,7 @@ impl Journal {
         if !is_new && length == 0 {
             return Err(OpenError::Missing { path });
         }
+        log::verify(&path)?;
         let connection = database::open_writer(&path, &KIND)?;
         let failed = read_failed("read where the journal ends", &path);
         let epoch = meta_number(&connection, key::EPOCH).map_err(&failed)?.unwrap_or(0);

@@ -385,6 +385,73 @@ fn a_log_cut_at_any_byte_leaves_whole_batches() {
 }
 
 #[test]
+fn a_bit_flipped_in_the_log_is_found_unless_it_is_in_the_last_commit() {
+    let root = scratch();
+    let (live, crashed) = (root.path().join("live"), root.path().join("crashed"));
+    let store = SqliteStore::open(&live, &Options::default()).unwrap();
+    let epoch = store.begin_epoch().unwrap();
+    for sequence in 1..=60 {
+        append(&store, epoch, &[record(1, sequence)]);
+    }
+    let wal = live.join("journal.sqlite-wal");
+    let before_last = fs::metadata(&wal).unwrap().len();
+    append(&store, epoch, &[record(1, 61)]);
+    copy_directory(&live, &crashed);
+    let log = fs::read(crashed.join("journal.sqlite-wal")).unwrap();
+    drop(store);
+    let open_flipped = |at: u64, mask: u8| {
+        let _ = fs::remove_dir_all(&crashed);
+        fs::create_dir_all(&crashed).unwrap();
+        for file in ["journal.sqlite", "store.lock"] {
+            fs::copy(root.path().join("image").join(file), crashed.join(file)).unwrap();
+        }
+        let mut bytes = log.clone();
+        bytes[at as usize] ^= mask;
+        fs::write(crashed.join("journal.sqlite-wal"), bytes).unwrap();
+        SqliteStore::open(&crashed, &Options::default())
+    };
+    fs::rename(&crashed, root.path().join("image")).unwrap();
+    assert_eq!(open_flipped(0, 0).unwrap().last_position(), Position(61));
+    let mut random = Random(17);
+    for round in 0..400 {
+        let within = if round < 40 { 32 } else { before_last };
+        let (at, mask) = (random.below(within), 1 << random.below(8));
+        let text = match open_flipped(at, mask) {
+            Ok(store) => panic!("byte {at}, mask {mask:#x}: opened at {}", store.last_position()),
+            Err(error) => format!("{error:?}"),
+        };
+        assert!(text.contains("journal.sqlite-wal"), "{text}");
+        let frame = if at < 32 { 0 } else { (at - 32) / 4_120 * 4_120 + 32 };
+        assert!(text.contains(&format!("\"byte {frame}\"")), "byte {at}: {text}");
+    }
+    for _ in 0..40 {
+        let at = before_last + random.below(log.len() as u64 - before_last);
+        // As if the crash had come before this commit was whole.
+        assert_eq!(open_flipped(at, 1).unwrap().last_position(), Position(60), "byte {at}");
+    }
+}
+
+#[test]
+fn what_is_left_over_in_a_log_that_has_started_over_is_no_damage() {
+    let root = scratch();
+    let (live, crashed) = (root.path().join("live"), root.path().join("crashed"));
+    let options = Options { checkpoint_bytes: 1, wal_bytes_max: 64 << 10, ..Options::default() };
+    let store = SqliteStore::open(&live, &options).unwrap();
+    let epoch = store.begin_epoch().unwrap();
+    let mut random = Random(23);
+    let mut sequence = 0;
+    for _ in 0..30 {
+        for _ in 0..random.below(40) {
+            sequence += 1;
+            append(&store, epoch, &[record(1, sequence)]);
+        }
+        let _ = fs::remove_dir_all(&crashed);
+        copy_directory(&live, &crashed);
+        assert_eq!(SqliteStore::open(&crashed, &options).unwrap().last_position(), Position(sequence));
+    }
+}
+
+#[test]
 fn a_day_after_the_damaged_one_is_still_read() {
     let directory = scratch();
     let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
