@@ -69,6 +69,18 @@ fn what_cannot_be_backed_up_or_restored_is_refused_with_its_code() {
 }
 
 #[test]
+fn a_directory_whose_name_is_misspelt_is_refused_and_not_made() {
+    let root = tempfile::tempdir().unwrap();
+    let nowhere = root.path().join("nowhere");
+    for command in [&["check"][..], &["export-events"], &["account", "list"], &["backup", "file"]] {
+        let refused = run(command, Some(&nowhere));
+        assert_eq!(refused.status.code(), Some(4), "{command:?}");
+        assert!(error(&refused).contains("holds no store"), "{}", error(&refused));
+        assert!(!nowhere.exists(), "{command:?}");
+    }
+}
+
+#[test]
 fn a_check_names_the_file_and_the_place_of_damage() {
     let root = tempfile::tempdir().unwrap();
     let live = root.path().join("live");

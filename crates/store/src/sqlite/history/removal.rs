@@ -83,17 +83,16 @@ impl Removal {
         let failed = write_failed("remove events that are no longer kept", &self.path);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
         let mut is_over = false;
-        match self.looked_at {
-            Some(after) => self.looked_at = remove_mentions(&transaction, &self.keys, after).map_err(&failed)?,
-            None => {
-                let mut removed = 0;
-                for &key in &self.keys {
-                    removed += remove_events(&transaction, key, &self.runs, limits::REMOVAL_SLICE_ROWS - removed)
-                        .map_err(&failed)?;
-                }
-                *events += removed as u64;
-                is_over = removed < limits::REMOVAL_SLICE_ROWS;
+        if let Some(after) = self.looked_at {
+            self.looked_at = remove_mentions(&transaction, &self.keys, after).map_err(&failed)?;
+        } else {
+            let mut removed = 0;
+            for &key in &self.keys {
+                let left = limits::REMOVAL_SLICE_ROWS - removed;
+                removed += remove_events(&transaction, key, &self.runs, left).map_err(&failed)?;
             }
+            *events += removed as u64;
+            is_over = removed < limits::REMOVAL_SLICE_ROWS;
         }
         if is_over {
             set_stages(&transaction, &self.workspaces, GONE).map_err(&failed)?;
