@@ -7,4 +7,5 @@ mod dead_letters;
 mod event_streams;
 mod requests;
 mod restarts;
+mod retention;
 mod support;
