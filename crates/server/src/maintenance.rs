@@ -59,7 +59,7 @@ impl Maintenance {
                 tracing::info!(days, events, "dropped what is too old of the event history");
             }
             Ok(Err(error)) => {
-                tracing::warn!(error = chain(&error), "failed to drop what is too old of the event history")
+                tracing::warn!(error = chain(&error), "failed to drop what is too old of the event history");
             }
         }
     }
