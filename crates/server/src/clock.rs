@@ -56,6 +56,11 @@ pub(crate) fn instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
+/// Milliseconds of real time that have passed.
+pub(crate) fn millis_since(began: std::time::Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

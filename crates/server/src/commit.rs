@@ -233,8 +233,10 @@ impl Committer {
         if must_reopen {
             self.storage.reopen().map_err(|error| NotYet { problem: chain(&error), must_reopen: true })?;
         }
-        // A few bytes may fit where the next commit does not; then all workspaces would be made again for nothing.
+        // A few bytes may fit where the next commit does not, and the log of the journal may be long enough for many
+        // more without the disk giving any; then all workspaces would be made again for nothing.
         let begun = self.storage.with(|store| {
+            store.probe(limits::PROBE_BYTES)?;
             store.meta_put("probe", &vec![0; limits::PROBE_BYTES])?;
             store.meta_put("probe", &[])?;
             store.begin_epoch()

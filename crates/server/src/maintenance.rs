@@ -11,7 +11,7 @@ use pointsman_engine::Limits;
 use pointsman_record as record;
 use pointsman_store::{Dropped, SequenceNumber, Snapshot, Store, StreamId};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::limits;
 use crate::logging::chain;
 use crate::recovery;
@@ -75,16 +75,22 @@ impl Maintenance {
             return;
         }
         for (stream, last) in due {
+            let began = clock::instant();
             match self.storage.with(|store| snapshot(store, stream, self.limits)) {
                 Ok(Ok(saved)) => {
+                    tracing::debug!(%stream, took_ms = clock::millis_since(began), "took a snapshot");
                     self.snapshots.insert(stream, saved.unwrap_or(last));
                 }
                 Ok(Err(problem)) => tracing::warn!(%stream, error = problem, "failed to make a snapshot"),
                 Err(_closed) => return,
             }
         }
+        let began = clock::instant();
         match self.storage.with(Store::trim) {
-            Ok(Ok(_)) | Err(_) => {}
+            Ok(Ok(records)) => {
+                tracing::debug!(records, took_ms = clock::millis_since(began), "trimmed the journal");
+            }
+            Err(_closed) => {}
             Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to trim the journal"),
         }
     }

@@ -193,6 +193,7 @@ impl Projector {
             }
             up_to = projection.last;
         }
+        let began = clock::instant();
         let written = self.storage.with(|store| {
             // A store that was opened again may have less of the history than before.
             let is_continued = store.history_position() == *self.position.borrow();
@@ -200,6 +201,11 @@ impl Projector {
         });
         match written {
             Ok(Ok(true)) => {
+                tracing::debug!(
+                    events = rows.len(),
+                    took_ms = clock::millis_since(began),
+                    "wrote to the event history"
+                );
                 self.position.send_replace(up_to);
                 true
             }

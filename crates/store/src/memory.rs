@@ -447,6 +447,10 @@ impl Store for MemoryStore {
         Ok(is_asked_for.then(|| letter_of(number, delivery)))
     }
 
+    fn probe(&self, _bytes: usize) -> Result<(), WriteError> {
+        Ok(())
+    }
+
     fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {
         WriteError::check_size("key of a meta value", key.len(), limits::META_KEY_BYTES_MAX)?;
         WriteError::check_size("meta value", value.len(), limits::META_VALUE_BYTES_MAX)?;

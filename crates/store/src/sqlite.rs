@@ -72,6 +72,7 @@ impl SqliteStore {
     pub fn open(directory: &Path, options: &Options) -> Result<SqliteStore, OpenError> {
         database::check_library(rusqlite::version_number())?;
         let lock = DirectoryLock::take(directory)?;
+        directory::remove_probe(directory);
         let journal = Arc::new(Journal::open(directory, lock.is_new())?);
         let snapshots = Snapshots::open(directory)?;
         let history = History::open(directory, options, journal.history_floor()?)?;
@@ -223,6 +224,10 @@ impl Store for SqliteStore {
 
     fn outbox_counts(&self, workspace: Sid) -> Result<OutboxCounts, ReadError> {
         self.journal.read("count the outbox", |connection| outbox::counts(connection, self.journal.path(), workspace))
+    }
+
+    fn probe(&self, bytes: usize) -> Result<(), WriteError> {
+        directory::probe(&self.directory, bytes)
     }
 
     fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {

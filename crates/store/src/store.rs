@@ -111,6 +111,11 @@ pub trait Store: Send + Sync {
 
     // Meta
 
+    /// Finds out whether there is room for so many more bytes; afterwards it is free again.
+    ///
+    /// - What is there already and will be written over, such as a log that starts over, does not count as room.
+    fn probe(&self, bytes: usize) -> Result<(), WriteError>;
+
     /// Sets a value, durable on return.
     fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError>;
 

@@ -1,14 +1,15 @@
 //! The data directory: who may use it, and whether it has been used before.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::OpenError;
+use crate::{OpenError, WriteError};
 
 /// Format of the directory as a whole; each file in it has its own besides.
 const FORMAT: i64 = 1;
 const LOCK_FILE: &str = "store.lock";
+const PROBE_FILE: &str = "store.probe";
 const FORMAT_LINE: &str = "pointsman store format ";
 const UNFINISHED_LINE: &str = "pointsman restoration that is not finished\n";
 
@@ -93,7 +94,7 @@ pub(super) fn is_used(directory: &Path) -> Result<bool, OpenError> {
     match fs::read_to_string(&path) {
         Ok(text) if text.is_empty() => Ok(false),
         Ok(text) => check_format(&text, &path).map(|()| true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(source) => Err(OpenError::Lock { path, source }),
     }
 }
@@ -118,6 +119,29 @@ fn write_mark(directory: &Path, line: &str) -> std::io::Result<()> {
     file.sync_all()?;
     fs::rename(&aside, directory.join(LOCK_FILE))?;
     synchronize_directory(directory)
+}
+
+/// Writes as many bytes into a file of their own as must find room, and removes it.
+pub(super) fn probe(directory: &Path, bytes: usize) -> Result<(), WriteError> {
+    let path = directory.join(PROBE_FILE);
+    // Not zeros, which some file systems keep without room.
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0x5a; bytes])?;
+        file.sync_all()
+    });
+    remove_probe(directory);
+    written.map_err(|source| {
+        let step = "find room for more in";
+        let is_full = matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        let (path, source) = (directory.to_path_buf(), Box::new(source));
+        if is_full { WriteError::Full { step, path, source } } else { WriteError::Failed { step, path, source } }
+    })
+}
+
+/// Removes what a crash in the midst of [`probe`] has left.
+pub(super) fn remove_probe(directory: &Path) {
+    // Most of the time it is not there, and where it cannot be removed it does no harm.
+    let _ = fs::remove_file(directory.join(PROBE_FILE));
 }
 
 /// Makes the names in a directory durable.

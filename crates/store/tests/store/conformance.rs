@@ -3,9 +3,9 @@
 use std::thread;
 
 use pointsman_store::{
-    AppendError, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery, LetterPlace,
-    MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention,
-    Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
+    AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery,
+    LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit,
+    Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
 };
 
 use crate::samples::{
@@ -60,6 +60,7 @@ fn check_store(make: impl Fn() -> Box<dyn Store>) {
         ("deliveries wait until they are done", deliveries_wait_until_they_are_done),
         ("dead letters wait for their replay", dead_letters_wait_for_their_replay),
         ("meta values are kept", meta_values_are_kept),
+        ("a probe leaves nothing behind", a_probe_leaves_nothing_behind),
         ("a check counts everything", a_check_counts_everything),
         ("reads go on beside appends", reads_go_on_beside_appends),
     ];
@@ -102,7 +103,7 @@ fn an_empty_store_has_nothing(store: &dyn Store) {
     assert_eq!(store.trim().unwrap(), 0);
     assert_eq!(store.retain(&Retention::all(NOON_MS)).unwrap(), Dropped::default());
     store.delete_stream(stream(1)).unwrap();
-    assert_eq!(store.check().unwrap(), pointsman_store::CheckReport::default());
+    assert_eq!(store.check().unwrap(), CheckReport::default());
 }
 
 fn records_come_back_in_both_orders(store: &dyn Store) {
@@ -666,6 +667,13 @@ fn meta_values_are_kept(store: &dyn Store) {
     let first = begin(store);
     assert_eq!(begin(store), Epoch(first.0 + 1));
     assert_eq!(store.meta("epoch").unwrap().as_deref(), Some(&b"mine"[..]));
+}
+
+fn a_probe_leaves_nothing_behind(store: &dyn Store) {
+    for bytes in [0, 1, 256 << 10] {
+        store.probe(bytes).unwrap();
+    }
+    assert_eq!(store.check().unwrap(), CheckReport::default());
 }
 
 fn a_check_counts_everything(store: &dyn Store) {
