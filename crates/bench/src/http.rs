@@ -31,9 +31,9 @@ pub(crate) struct Options {
     rounds: usize,
 }
 
-const ACCOUNT: &str = "AC00000000000000000000000000000001";
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
-const ATTRIBUTES: &str = r#"{"type":"support","customer":"Ada Lovelace","tier":"gold","language":"en"}"#;
+pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const ATTRIBUTES: &str = r#"{"type":"support","customer":"Ada Lovelace","tier":"gold","language":"en"}"#;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure(options))
@@ -112,7 +112,7 @@ fn median(mut rates: Vec<f64>) -> f64 {
 }
 
 /// A Workspace with as many Workers as there are connections, one queue and one Workflow.
-async fn set_up(address: &str, authorization: &str, workers: usize) -> Result<String> {
+pub(crate) async fn set_up(address: &str, authorization: &str, workers: usize) -> Result<String> {
     let mut connection = Connection::open(address, authorization).await?;
     let made = connection.post("/v1/Workspaces", &[("FriendlyName", "Bench"), ("Template", "FIFO")]).await?;
     let workspace = format!("/v1/Workspaces/{}", made.text("sid")?);
@@ -137,7 +137,7 @@ async fn waiting_task(address: &str, authorization: &str, workspace: &str) -> Re
 }
 
 #[derive(Clone)]
-enum Work {
+pub(crate) enum Work {
     Echo,
     LifeCycle { workspace: String },
     Read { task: String },
@@ -145,7 +145,13 @@ enum Work {
 
 /// Requests per second with every connection always busy.
 #[expect(clippy::disallowed_methods, reason = "measuring is the point")]
-async fn closed(connections: usize, window: Duration, address: &str, authorization: &str, work: Work) -> Result<f64> {
+pub(crate) async fn closed(
+    connections: usize,
+    window: Duration,
+    address: &str,
+    authorization: &str,
+    work: Work,
+) -> Result<f64> {
     let began = Instant::now();
     let mut running = Vec::new();
     for _ in 0..connections {
@@ -192,7 +198,7 @@ async fn life_cycle(connection: &mut Connection, workspace: &str) -> Result<u64>
     Ok(4)
 }
 
-fn expect(found: u16, expected: u16, body: &str) -> Result<()> {
+pub(crate) fn expect(found: u16, expected: u16, body: &str) -> Result<()> {
     if found == expected { Ok(()) } else { bail!("status {found} instead of {expected}: {body}") }
 }
 

@@ -3,12 +3,14 @@
 //! - `engine`: life cycles per second of the engine alone, on one core.
 //! - `cost`: what one assignment costs as waiting Tasks, Workers and queues grow; flat is the goal.
 //! - `http`: durable life cycles and reads over HTTP, as a ratio to a bare form-to-JSON echo in the same run.
+//! - `sustained`: latencies, memory and disk over minutes, beside what the server does in the background.
 
 mod client;
 mod cost;
 mod echo;
 mod engine;
 mod http;
+mod sustained;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -43,6 +45,8 @@ enum What {
     },
     /// Requests per second of a running server against a bare echo, both started here
     Http(http::Options),
+    /// A server under a steady load for minutes, with its snapshots, trimming and projection; writes a plot
+    Sustained(sustained::Options),
     /// The bare echo: answers a form as JSON. Started by `http`
     #[command(hide = true)]
     Echo,
@@ -53,6 +57,7 @@ fn main() -> anyhow::Result<()> {
         What::Engine { cycles, rounds } => engine::run(cycles, rounds),
         What::Cost { quick } => cost::run(quick),
         What::Http(options) => return http::run(&options),
+        What::Sustained(options) => return sustained::run(&options),
         What::Echo => return echo::run(),
     }
     Ok(())
