@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use pointsman_engine::Limits;
 use pointsman_record as record;
 use pointsman_store::{Dropped, SequenceNumber, Snapshot, Store, StreamId};
 
@@ -22,7 +21,6 @@ use crate::storage::Storage;
 pub(crate) struct Maintenance {
     pub(crate) storage: Arc<Storage>,
     pub(crate) clock: Arc<Clock>,
-    pub(crate) limits: Limits,
     pub(crate) snapshot_records: u64,
     pub(crate) retention: Retention,
     /// The number of the last record in the newest snapshot of each stream.
@@ -76,7 +74,7 @@ impl Maintenance {
         }
         for (stream, last) in due {
             let began = clock::instant();
-            match self.storage.with(|store| snapshot(store, stream, self.limits)) {
+            match self.storage.with(|store| snapshot(store, stream)) {
                 Ok(Ok(saved)) => {
                     tracing::debug!(%stream, took_ms = clock::millis_since(began), "took a snapshot");
                     self.snapshots.insert(stream, saved.unwrap_or(last));
@@ -97,13 +95,14 @@ impl Maintenance {
 }
 
 /// Folds what is stored of a stream into a new snapshot. Returns its last record; `None` when it is deleted.
-fn snapshot(store: &dyn Store, stream: StreamId, limits: Limits) -> Result<Option<SequenceNumber>, String> {
+fn snapshot(store: &dyn Store, stream: StreamId) -> Result<Option<SequenceNumber>, String> {
     // Taken before the records are read: none of the stream at or before it is missing then.
     let position = store.last_position();
-    let shard = recovery::restore_one(store, stream, limits).map_err(|error| chain(&error))?;
-    let Some(shard) = shard else { return Ok(None) };
-    let Some((_, sequence, snapshot)) = shard.snapshots().next() else { return Ok(None) };
-    let sequence = SequenceNumber(sequence);
+    let restored = recovery::state_of(store, stream).map_err(|error| chain(&error))?;
+    let Some((sequence, state)) = restored else { return Ok(None) };
+    let snapshot = state.snapshot();
+    // Of a large workspace this is much, and the snapshot holds all that is needed.
+    drop(state);
     let mut chunks = record::snapshot::encode(&snapshot);
     store.save_snapshot(Snapshot { stream, sequence, position }, &mut chunks).map_err(|error| chain(&error))?;
     Ok(Some(sequence))

@@ -1,7 +1,7 @@
 //! Making shards again from what is stored: the newest snapshot of each workspace and the records after it.
 
 use pointsman_dispatcher::{RestoreError, Shard, Telephony};
-use pointsman_engine::Limits;
+use pointsman_engine::{Limits, State};
 use pointsman_store::{ReadError, ReadLimit, SequenceNumber, Snapshot, SnapshotList, Store, StreamId};
 
 /// A workspace could not be made again.
@@ -58,7 +58,19 @@ pub(crate) fn restore(
     Ok(deleted)
 }
 
-/// A shard that holds one workspace as it is stored, to take a snapshot of it. `None` when it is deleted.
+/// One workspace as it is stored, and the number of its last record, to take a snapshot of it. `None` when it is deleted.
+///
+/// - Nothing is made of it that only routing needs: that would be a good part of its memory again.
+pub(crate) fn state_of(store: &dyn Store, stream: StreamId) -> Result<Option<(SequenceNumber, State)>, RecoveryError> {
+    let snapshots = store.snapshots().map_err(RecoveryError::List)?;
+    let snapshot = snapshots.newest.into_iter().find(|snapshot| snapshot.stream == stream);
+    let (held, mut tail) = stored(store, stream, snapshot)?;
+    let restored = pointsman_dispatcher::restore_state(held, &mut tail);
+    let restored = tail.finish(restored)?;
+    Ok(restored.filter(|(_, state)| !state.is_deleted()).map(|(sequence, state)| (SequenceNumber(sequence), state)))
+}
+
+/// A shard that holds one workspace as it is stored. `None` when it is deleted.
 pub(crate) fn restore_one(store: &dyn Store, stream: StreamId, limits: Limits) -> Result<Option<Shard>, RecoveryError> {
     let snapshots = store.snapshots().map_err(RecoveryError::List)?;
     let snapshot = snapshots.newest.into_iter().find(|snapshot| snapshot.stream == stream);
@@ -72,6 +84,20 @@ fn restore_stream(
     stream: StreamId,
     snapshot: Option<Snapshot>,
 ) -> Result<bool, RecoveryError> {
+    let (held, mut tail) = stored(store, stream, snapshot)?;
+    let restored = shard.restore(held, &mut tail);
+    tail.finish(restored)
+}
+
+/// The number of the last record in a snapshot, and its chunks.
+type Held = (u64, Vec<Vec<u8>>);
+
+/// What a stream is made again from.
+fn stored(
+    store: &dyn Store,
+    stream: StreamId,
+    snapshot: Option<Snapshot>,
+) -> Result<(Option<Held>, Tail<'_>), RecoveryError> {
     let read_failed = |source| RecoveryError::Read { stream, source };
     let chunks = match snapshot {
         Some(snapshot) => {
@@ -81,13 +107,8 @@ fn restore_stream(
         None => None,
     };
     let after = chunks.as_ref().map_or(SequenceNumber::ZERO, |(sequence, _)| *sequence);
-    let mut tail = Tail { store, stream, after, page: Vec::new().into_iter(), error: None };
-    let held = chunks.map(|(sequence, chunks)| (sequence.0, chunks));
-    let restored = shard.restore(held, &mut tail);
-    if let Some(source) = tail.error {
-        return Err(read_failed(source));
-    }
-    restored.map_err(|source| RecoveryError::Restore { stream, source })
+    let tail = Tail { store, stream, after, page: Vec::new().into_iter(), error: None };
+    Ok((chunks.map(|(sequence, chunks)| (sequence.0, chunks)), tail))
 }
 
 /// The records of a stream, read page by page. Ends early at an error, which is kept.
@@ -97,6 +118,17 @@ struct Tail<'a> {
     after: SequenceNumber,
     page: std::vec::IntoIter<(u64, Vec<u8>)>,
     error: Option<ReadError>,
+}
+
+impl Tail<'_> {
+    /// What was made of the records, unless some of them could not be read.
+    fn finish<T>(self, restored: Result<T, RestoreError>) -> Result<T, RecoveryError> {
+        let Tail { stream, error, .. } = self;
+        match error {
+            Some(source) => Err(RecoveryError::Read { stream, source }),
+            None => restored.map_err(|source| RecoveryError::Restore { stream, source }),
+        }
+    }
 }
 
 impl Iterator for Tail<'_> {

@@ -341,7 +341,6 @@ impl Parts {
         let maintenance = Maintenance {
             storage: Arc::clone(&storage),
             clock: Arc::clone(&clock),
-            limits: configuration.limits,
             snapshot_records: configuration.snapshot_records.into(),
             retention: Retention::new(&configuration),
             snapshots: snapshots
