@@ -1,7 +1,13 @@
 //! The simulator at a size for every day, and proof that it would notice.
 
-use pointsman_simulator::compare::{self, DifferenceKind};
+use pointsman_engine::{
+    Command, CreateTask, CreateTaskQueue, CreateWorkflow, Entity, EventKind, Id, Limits, Ordering, Reply, Sid, Tasking,
+    Timestamp, UpdateWorker, derive_sid,
+};
+use pointsman_expression::Attributes;
+use pointsman_simulator::compare::{self, DifferenceKind, Outcome, Pair};
 use pointsman_simulator::naive::Canary;
+use pointsman_simulator::script::{Script, WORKSPACE_SEED};
 use pointsman_simulator::simulate::{self, Size, Tamper};
 use pointsman_simulator::world::World;
 
@@ -18,6 +24,80 @@ fn the_engine_does_what_the_naive_router_does_on_small_worlds() {
             panic!("{}", compare::explain(seed, found.0, &found.1));
         }
     }
+}
+
+fn sid<E: Entity>(id: Id<E>) -> Sid<E> {
+    derive_sid(WORKSPACE_SEED, id.number())
+}
+
+fn both(pair: &mut Pair, at: i64, command: Option<Command>) -> Outcome {
+    pair.step(Timestamp(at), command.as_ref()).unwrap_or_else(|difference| panic!("{}", difference.report))
+}
+
+/// Two Tasks run out of the same step into one that skips, in the instant in which the hold-off of the first one ends.
+/// Reference: routing, section 3.1.
+#[test]
+fn both_routers_test_a_task_for_skipping_in_the_place_of_its_entry_when_its_hold_off_ends_later_in_the_instant() {
+    let script = Script {
+        start: Timestamp(0),
+        tasking: Tasking::Multi,
+        prioritize: Ordering::Fifo,
+        limits: Limits::default(),
+        canary: Canary::None,
+        steps: Vec::new(),
+    };
+    let mut pair = Pair::new(&script);
+    let activity = |name: &str| {
+        let named = pair.naive.activities.values().find(|activity| &*activity.name == name);
+        derive_sid(WORKSPACE_SEED, named.expect("every Workspace begins with it").number)
+    };
+    let (available, offline) = (activity("Available"), activity("Offline"));
+    let worker = Command::CreateWorker {
+        friendly_name: "Ann".into(),
+        attributes: Attributes::default(),
+        activity: Some(available),
+    };
+    let Some(Reply::Worker(worker)) = both(&mut pair, 0, Some(worker)).reply else { panic!("a Worker") };
+    let queue = Command::CreateTaskQueue(CreateTaskQueue {
+        friendly_name: "All".into(),
+        target_workers: None,
+        max_reserved_workers: None,
+        task_order: None,
+        reservation_activity: None,
+        assignment_activity: None,
+    });
+    let Some(Reply::TaskQueue(queue)) = both(&mut pair, 0, Some(queue)).reply else { panic!("a TaskQueue") };
+    let configuration = format!(
+        r#"{{"task_routing": {{"filters": [{{"expression": "1==1", "targets": [
+            {{"queue": "{}", "timeout": 1}}, {{"skip_if": "1==1"}}, {{}}]}}]}}}}"#,
+        sid(queue)
+    );
+    let workflow = Command::CreateWorkflow(CreateWorkflow {
+        friendly_name: "Workflow".into(),
+        configuration: configuration.into(),
+        assignment_callback_url: Some("https://app.example/assign".into()),
+        fallback_assignment_callback_url: None,
+        task_reservation_timeout_seconds: None,
+    });
+    let Some(Reply::Workflow(workflow)) = both(&mut pair, 0, Some(workflow)).reply else { panic!("a Workflow") };
+    let task = || Command::CreateTask(CreateTask { workflow: Some(sid(workflow)), ..CreateTask::default() });
+    let offers = both(&mut pair, 0, Some(task())).offers;
+    both(&mut pair, 0, Some(task()));
+    both(
+        &mut pair,
+        0,
+        Some(Command::UpdateWorker(UpdateWorker {
+            id: worker,
+            friendly_name: None,
+            attributes: None,
+            activity: Some(offline),
+            reject_pending_reservations: false,
+        })),
+    );
+    both(&mut pair, 0, Some(Command::FailCallback { reservation: Id::new(offers[0].reservation) }));
+    let events = both(&mut pair, 1_000, None).events;
+    let (out, matched) = (EventKind::TaskQueueTimeout, EventKind::WorkflowTargetMatched);
+    assert_eq!(events, [out, matched, out, matched, matched, matched]);
 }
 
 #[test]

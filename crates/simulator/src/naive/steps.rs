@@ -124,10 +124,11 @@ impl Naive {
         changed
     }
 
-    /// Its skip test is to be made after the next matching pass.
+    /// Its skip test is to be made after the next matching pass. A Task in the line keeps its place.
     pub(super) fn note_entry(&mut self, number: Number) {
-        self.entered.retain(|entered| *entered != number);
-        self.entered.push(number);
+        if !self.entered.contains(&number) {
+            self.entered.push(number);
+        }
     }
 
     pub(super) fn before(&self, number: Number) -> Before {
