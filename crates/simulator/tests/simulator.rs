@@ -30,8 +30,8 @@ fn sid<E: Entity>(id: Id<E>) -> Sid<E> {
     derive_sid(WORKSPACE_SEED, id.number())
 }
 
-fn both(pair: &mut Pair, at: i64, command: Option<Command>) -> Outcome {
-    pair.step(Timestamp(at), command.as_ref()).unwrap_or_else(|difference| panic!("{}", difference.report))
+fn both(pair: &mut Pair, at: i64, command: Option<&Command>) -> Outcome {
+    pair.step(Timestamp(at), command).unwrap_or_else(|difference| panic!("{}", difference.report))
 }
 
 /// Two Tasks run out of the same step into one that skips, in the instant in which the hold-off of the first one ends.
@@ -57,7 +57,7 @@ fn both_routers_test_a_task_for_skipping_in_the_place_of_its_entry_when_its_hold
         attributes: Attributes::default(),
         activity: Some(available),
     };
-    let Some(Reply::Worker(worker)) = both(&mut pair, 0, Some(worker)).reply else { panic!("a Worker") };
+    let Some(Reply::Worker(worker)) = both(&mut pair, 0, Some(&worker)).reply else { panic!("a Worker") };
     let queue = Command::CreateTaskQueue(CreateTaskQueue {
         friendly_name: "All".into(),
         target_workers: None,
@@ -66,7 +66,7 @@ fn both_routers_test_a_task_for_skipping_in_the_place_of_its_entry_when_its_hold
         reservation_activity: None,
         assignment_activity: None,
     });
-    let Some(Reply::TaskQueue(queue)) = both(&mut pair, 0, Some(queue)).reply else { panic!("a TaskQueue") };
+    let Some(Reply::TaskQueue(queue)) = both(&mut pair, 0, Some(&queue)).reply else { panic!("a TaskQueue") };
     let configuration = format!(
         r#"{{"task_routing": {{"filters": [{{"expression": "1==1", "targets": [
             {{"queue": "{}", "timeout": 1}}, {{"skip_if": "1==1"}}, {{}}]}}]}}}}"#,
@@ -79,22 +79,20 @@ fn both_routers_test_a_task_for_skipping_in_the_place_of_its_entry_when_its_hold
         fallback_assignment_callback_url: None,
         task_reservation_timeout_seconds: None,
     });
-    let Some(Reply::Workflow(workflow)) = both(&mut pair, 0, Some(workflow)).reply else { panic!("a Workflow") };
-    let task = || Command::CreateTask(CreateTask { workflow: Some(sid(workflow)), ..CreateTask::default() });
-    let offers = both(&mut pair, 0, Some(task())).offers;
-    both(&mut pair, 0, Some(task()));
-    both(
-        &mut pair,
-        0,
-        Some(Command::UpdateWorker(UpdateWorker {
-            id: worker,
-            friendly_name: None,
-            attributes: None,
-            activity: Some(offline),
-            reject_pending_reservations: false,
-        })),
-    );
-    both(&mut pair, 0, Some(Command::FailCallback { reservation: Id::new(offers[0].reservation) }));
+    let Some(Reply::Workflow(workflow)) = both(&mut pair, 0, Some(&workflow)).reply else { panic!("a Workflow") };
+    let task = Command::CreateTask(CreateTask { workflow: Some(sid(workflow)), ..CreateTask::default() });
+    let offers = both(&mut pair, 0, Some(&task)).offers;
+    both(&mut pair, 0, Some(&task));
+    let leave = Command::UpdateWorker(UpdateWorker {
+        id: worker,
+        friendly_name: None,
+        attributes: None,
+        activity: Some(offline),
+        reject_pending_reservations: false,
+    });
+    both(&mut pair, 0, Some(&leave));
+    let fail = Command::FailCallback { reservation: Id::new(offers[0].reservation) };
+    both(&mut pair, 0, Some(&fail));
     let events = both(&mut pair, 1_000, None).events;
     let (out, matched) = (EventKind::TaskQueueTimeout, EventKind::WorkflowTargetMatched);
     assert_eq!(events, [out, matched, out, matched, matched, matched]);
