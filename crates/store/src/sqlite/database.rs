@@ -182,6 +182,26 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A mutex that whoever waits for it gets next, also when its holder asks for it again at once. With one that is free
+/// for all, a loop that works in pieces keeps the others out until its end.
+#[derive(Debug, Default)]
+pub(super) struct FairMutex<T> {
+    /// Held while waiting.
+    turn: Mutex<()>,
+    inner: Mutex<T>,
+}
+
+impl<T> FairMutex<T> {
+    pub(super) fn new(inner: T) -> FairMutex<T> {
+        FairMutex { turn: Mutex::new(()), inner: Mutex::new(inner) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        let _turn = lock(&self.turn);
+        lock(&self.inner)
+    }
+}
+
 /// Read connections to one file, made when they are needed.
 pub(super) struct Readers {
     path: PathBuf,

@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::Options;
-use super::database::{Readers, lock};
+use super::database::{FairMutex, Readers, lock};
 use super::directory::synchronize_directory;
 use super::journal::HistoryFloor;
 
@@ -38,7 +38,7 @@ pub(super) const DIRECTORY: &str = "history";
 pub(super) struct History {
     directory: PathBuf,
     /// The file written last; the only one that may not be synchronized.
-    writer: Mutex<Option<DayWriter>>,
+    writer: FairMutex<Option<DayWriter>>,
     position: AtomicU64,
     /// Days before this instant are dropped for good.
     from_ms: AtomicI64,
@@ -78,7 +78,7 @@ impl History {
         }
         let history = History {
             directory,
-            writer: Mutex::new(None),
+            writer: FairMutex::new(None),
             position: AtomicU64::new(position.0),
             from_ms: AtomicI64::new(floor.from_ms),
             retention: Mutex::new(Retention::all(floor.from_ms)),
@@ -91,7 +91,7 @@ impl History {
         };
         if let Some((_, day)) = newest {
             let writer = DayWriter::open(&history.directory, day)?;
-            *lock(&history.writer) = Some(writer);
+            *history.writer.lock() = Some(writer);
         }
         // A crash may have come between noting the floor and removing what lies below it.
         history.drop_before(floor.from_ms)?;
@@ -104,12 +104,12 @@ impl History {
 
     /// The file that says where the history stands.
     pub(super) fn newest_file(&self) -> Option<PathBuf> {
-        lock(&self.writer).as_ref().map(|writer| writer.path().to_path_buf())
+        self.writer.lock().as_ref().map(|writer| writer.path().to_path_buf())
     }
 
     pub(super) fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError> {
         check_rows(up_to, rows)?;
-        let mut current = lock(&self.writer);
+        let mut current = self.writer.lock();
         let position = self.position();
         if up_to <= position {
             return Ok(());
@@ -171,7 +171,7 @@ impl History {
 
     /// Makes durable what is projected, and returns up to where.
     pub(super) fn synchronize(&self) -> Result<Position, WriteError> {
-        let current = lock(&self.writer);
+        let current = self.writer.lock();
         if let Some(writer) = &*current {
             writer.synchronize()?;
         }
@@ -225,7 +225,7 @@ impl History {
 
     /// Drops the days that ended at or before an instant.
     fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
-        let mut current = lock(&self.writer);
+        let mut current = self.writer.lock();
         self.from_ms.fetch_max(before_ms, Ordering::AcqRel);
         let old: Vec<Day> = lock(&self.days).iter().copied().take_while(|day| day.end_ms() <= before_ms).collect();
         for &day in &old {
@@ -279,7 +279,7 @@ impl History {
 
     /// Holds up the projection, and has it read a day's file again before it goes on with it.
     fn without_writer(&self, day: Day) -> Result<MutexGuard<'_, Option<DayWriter>>, WriteError> {
-        let mut current = lock(&self.writer);
+        let mut current = self.writer.lock();
         if let Some(writer) = current.take_if(|writer| writer.day() == day) {
             writer.synchronize()?;
         }

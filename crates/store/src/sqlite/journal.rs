@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
@@ -12,7 +11,7 @@ use crate::{
     Record, Retention, SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
 };
 
-use super::database::{self, FileKind, Readers, append_failed, lock, read_failed, write_failed};
+use super::database::{self, FairMutex, FileKind, Readers, append_failed, read_failed, write_failed};
 use super::{log, outbox};
 
 pub(super) const FILE: &str = "journal.sqlite";
@@ -72,7 +71,7 @@ mod key {
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
-    writer: Mutex<Writer>,
+    writer: FairMutex<Writer>,
     readers: Readers,
     last_position: AtomicU64,
 }
@@ -134,7 +133,7 @@ impl Journal {
             stopped_after: None,
         };
         let readers = Readers::new(&path);
-        Ok(Journal { path, writer: Mutex::new(writer), readers, last_position: AtomicU64::new(last_position.0) })
+        Ok(Journal { path, writer: FairMutex::new(writer), readers, last_position: AtomicU64::new(last_position.0) })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -146,15 +145,15 @@ impl Journal {
     }
 
     pub(super) fn last_sequence(&self, stream: StreamId) -> SequenceNumber {
-        lock(&self.writer).streams.get(&stream).map_or(SequenceNumber::ZERO, |stream| stream.last)
+        self.writer.lock().streams.get(&stream).map_or(SequenceNumber::ZERO, |stream| stream.last)
     }
 
     pub(super) fn streams(&self) -> Vec<(StreamId, SequenceNumber)> {
-        lock(&self.writer).streams.iter().map(|(id, stream)| (*id, stream.last)).collect()
+        self.writer.lock().streams.iter().map(|(id, stream)| (*id, stream.last)).collect()
     }
 
     pub(super) fn begin_epoch(&self) -> Result<Epoch, WriteError> {
-        let mut writer = lock(&self.writer);
+        let mut writer = self.writer.lock();
         let epoch = Epoch(writer.epoch.0 + 1);
         self.write(&mut writer, "begin an epoch", |transaction| {
             meta_set_number(transaction, key::EPOCH, epoch.0 as i64)?;
@@ -171,7 +170,7 @@ impl Journal {
         outbox: &[OutboxChange],
     ) -> Result<Appended, AppendError> {
         AppendError::check_size("records of a batch", records.len(), limits::BATCH_RECORDS_MAX)?;
-        let mut guard = lock(&self.writer);
+        let mut guard = self.writer.lock();
         let writer = &mut *guard;
         if let Some(position) = writer.stopped_after {
             return Err(AppendError::Stopped { path: self.path.clone(), position });
@@ -321,7 +320,7 @@ impl Journal {
 
     /// Notes that a stream is to go. False when there is no such stream.
     pub(super) fn mark_deleting(&self, stream: StreamId) -> Result<bool, WriteError> {
-        let mut writer = lock(&self.writer);
+        let mut writer = self.writer.lock();
         let Some(id) = writer.streams.get(&stream).map(|stream| stream.id) else { return Ok(false) };
         self.write(&mut writer, "mark a stream as deleted", |transaction| {
             transaction.execute("UPDATE streams SET deleting = 1 WHERE id = ?1", [id])?;
@@ -343,9 +342,9 @@ impl Journal {
     }
 
     pub(super) fn delete_stream(&self, stream: StreamId) -> Result<(), WriteError> {
-        let Some(id) = lock(&self.writer).streams.get(&stream).map(|stream| stream.id) else { return Ok(()) };
+        let Some(id) = self.writer.lock().streams.get(&stream).map(|stream| stream.id) else { return Ok(()) };
         loop {
-            let mut writer = lock(&self.writer);
+            let mut writer = self.writer.lock();
             let last_position = writer.last_position;
             let deleted = self.write(&mut writer, "delete a stream", |transaction| {
                 delete_slice(transaction, id, SequenceNumber(i64::MAX as u64), last_position, last_position)
@@ -362,10 +361,10 @@ impl Journal {
 
     /// Deletes the records of a stream up to a sequence number and a position.
     pub(super) fn trim(&self, stream: StreamId, up_to: SequenceNumber, position: Position) -> Result<u64, WriteError> {
-        let Some(id) = lock(&self.writer).streams.get(&stream).map(|stream| stream.id) else { return Ok(0) };
+        let Some(id) = self.writer.lock().streams.get(&stream).map(|stream| stream.id) else { return Ok(0) };
         let mut trimmed = 0;
         loop {
-            let mut writer = lock(&self.writer);
+            let mut writer = self.writer.lock();
             let last_position = writer.last_position;
             let deleted = self.write(&mut writer, "trim the journal", |transaction| {
                 let deleted = delete_slice(transaction, id, up_to, position, last_position)?;
@@ -397,7 +396,7 @@ impl Journal {
 
     pub(super) fn raise_history_floor(&self, position: Position, from_ms: Option<i64>) -> Result<(), WriteError> {
         // Nobody else may raise it between reading and writing.
-        let mut writer = lock(&self.writer);
+        let mut writer = self.writer.lock();
         let floor = self.history_floor()?;
         let position = position.max(floor.position);
         let from_ms = from_ms.unwrap_or(0).max(floor.from_ms);
@@ -418,7 +417,7 @@ impl Journal {
         for workspace in workspaces {
             let before_ms = retention.of(workspace);
             loop {
-                let mut writer = lock(&self.writer);
+                let mut writer = self.writer.lock();
                 let deleted = self.write(&mut writer, step, |transaction| {
                     outbox::drop_dead(transaction, workspace, before_ms, limits::DEAD_LETTERS_SLICE)
                 })?;
@@ -433,7 +432,7 @@ impl Journal {
     pub(super) fn meta_put(&self, key: &str, value: &[u8]) -> Result<(), WriteError> {
         WriteError::check_size("key of a meta value", key.len(), limits::META_KEY_BYTES_MAX)?;
         WriteError::check_size("meta value", value.len(), limits::META_VALUE_BYTES_MAX)?;
-        let mut writer = lock(&self.writer);
+        let mut writer = self.writer.lock();
         self.write(&mut writer, "set a meta value", |transaction| {
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
@@ -514,7 +513,7 @@ impl Journal {
     ///
     /// - Returns the pages in the log, as of the end.
     pub(super) fn checkpoint(&self, connection: &Connection, wait: bool) -> rusqlite::Result<u64> {
-        let _appends_wait = wait.then(|| lock(&self.writer));
+        let _appends_wait = wait.then(|| self.writer.lock());
         let mode = if wait { "RESTART" } else { "PASSIVE" };
         let pages: i64 = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(1))?;
         Ok(if wait { 0 } else { pages.max(0) as u64 })

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use pointsman_store::{
     Epoch, HistoryOrder, HistoryQuery, OpenError, Options, OutboxNumber, Position, Record, Retention, Role,
@@ -126,6 +128,37 @@ fn a_deletion_that_was_cut_short_is_finished() {
     assert_eq!(store.streams().unwrap(), [(stream(2), SequenceNumber(5))]);
     assert_eq!(store.read_after(Position::ZERO, ALL).unwrap().len(), 5);
     assert!(store.snapshots().unwrap().newest.is_empty());
+}
+
+#[test]
+fn appends_go_on_between_the_pieces_of_a_trim() {
+    let directory = scratch();
+    let store = open(directory.path());
+    let epoch = store.begin_epoch().unwrap();
+    let pieces = 50;
+    let count = (pieces * limits::TRIM_SLICE_RECORDS) as u64;
+    for first in (1..=count).step_by(10_000) {
+        append(&store, epoch, &records(1, first, first + 9_999));
+    }
+    save(&store, snapshot(1, count, count), &["older"]);
+    append(&store, epoch, &records(1, count + 1, count + 1));
+    save(&store, snapshot(1, count + 1, count + 1), &["newer"]);
+    store.project(Position(count + 1), &[]).unwrap();
+    let is_trimmed = AtomicBool::new(false);
+    let appended = thread::scope(|scope| {
+        let appending = scope.spawn(|| {
+            let mut appended = 0;
+            while !is_trimmed.load(Ordering::Acquire) {
+                appended += 1;
+                append(&store, epoch, &records(2, appended, appended));
+            }
+            appended
+        });
+        assert_eq!(store.trim().unwrap(), count);
+        is_trimmed.store(true, Ordering::Release);
+        appending.join().unwrap()
+    });
+    assert!(pieces as u64 / 2 <= appended, "{appended} appends beside {pieces} pieces");
 }
 
 #[test]
