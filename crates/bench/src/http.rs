@@ -116,6 +116,11 @@ pub(crate) async fn set_up(address: &str, authorization: &str, workers: usize) -
     let mut connection = Connection::open(address, authorization).await?;
     let made = connection.post("/v1/Workspaces", &[("FriendlyName", "Bench"), ("Template", "FIFO")]).await?;
     let workspace = format!("/v1/Workspaces/{}", made.text("sid")?);
+    // A life cycle that a window cut off leaves its offer behind: it must not time out and take a Worker along.
+    let workflows = connection.get(&format!("{workspace}/Workflows")).await?;
+    let workflow = format!("{workspace}/Workflows/{}", workflows.text("sid")?);
+    let patient = connection.post(&workflow, &[("TaskReservationTimeout", "86400")]).await?;
+    expect(patient.status, 200, &patient.body)?;
     let activities = connection.get(&format!("{workspace}/Activities?FriendlyName=Available")).await?;
     let available = activities.text("sid")?.to_string();
     for number in 0..workers * 2 {
