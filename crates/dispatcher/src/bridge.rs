@@ -87,7 +87,11 @@ pub(crate) fn answered(
         return Vec::new();
     };
     let mut leg = Leg::of(turn, api, id);
-    leg.answered(step, outcome);
+    if leg.is_own(about.sid) {
+        leg.answered(step, outcome);
+    } else {
+        leg.answered_too_late(step, outcome);
+    }
     leg.end()
 }
 
@@ -222,7 +226,12 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     fn begin(&mut self, instruction: &VoiceInstruction) {
         if instruction.verb != VoiceVerb::Supervise {
             let requests = self.call.requests;
-            self.call = VoiceCall { instruction: instruction.to_json().into(), requests, ..VoiceCall::default() };
+            self.call = VoiceCall {
+                instruction: instruction.to_json().into(),
+                requests,
+                requests_before: requests,
+                ..VoiceCall::default()
+            };
             self.instruction = Some(instruction.clone());
         }
         let (step, url, form) = match instruction.verb {
@@ -248,6 +257,22 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             }
         };
         self.ask(step, url, form);
+    }
+
+    /// Whether a request was made for the present instruction: another may have taken its place meanwhile.
+    fn is_own(&self, request: [u8; 16]) -> bool {
+        let reservation = self.reservation().sid;
+        (self.call.requests_before + 1..=self.call.requests).any(|number| derived(reservation, number) == request)
+    }
+
+    /// Nobody waits for the answer any more; a call that it tells of must not go on ringing.
+    fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
+        let answer = ApiAnswer::of(outcome);
+        let call = answer.text("call_sid").or_else(|| answer.text("sid"));
+        if let Some(call) = call.filter(|_| step == VoiceStep::CallWorker && answer.is_success()) {
+            let url = requests::call_url(self.api, &call);
+            self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
+        }
     }
 
     fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {

@@ -7,7 +7,7 @@
 //! - [`Telephony`] says what becomes of instructions that need calls; the bridge works on the Shard's turns.
 //! - [`authenticate`] tells who calls.
 //!
-//! No socket, no file, no clock and no thread is in here, so the simulator runs the same code.
+//! No socket, no file, no clock and no thread is in here.
 
 mod auth;
 mod batch;

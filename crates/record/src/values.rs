@@ -125,6 +125,7 @@ message!(VoiceCallMessage for VoiceCall {
     5 is_answered: bool [bool],
     6 is_over: bool [bool],
     7 requests: u64 [uint64],
+    8 requests_before: u64 [uint64],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

@@ -1,7 +1,7 @@
 //! From an HTTP request to its answer: the one handler of everything.
 //!
 //! ```text
-//! read body ─► parse (api) ─► authenticate (dispatcher) ─► engine thread, accounts, or history ─► common headers
+//! read body ─► authenticate (dispatcher) ─► parse (api) ─► engine thread, accounts, or history ─► common headers
 //! ```
 //!
 //! Which paths and parameters there are is in the tables of `api`; here is only who carries a call out.

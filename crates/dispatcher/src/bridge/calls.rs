@@ -336,6 +336,7 @@ fn dial_reservation(
         worker_call: callback.value("CallSid").map(Arc::from),
         is_answered: true,
         requests: leg.call.requests,
+        requests_before: leg.call.requests,
         ..VoiceCall::default()
     };
     leg.move_caller(&requests::bridge_twiml(&sid.to_string()));

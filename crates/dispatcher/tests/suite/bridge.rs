@@ -256,6 +256,22 @@ fn a_worker_whose_offer_ended_before_the_call_was_placed_is_not_left_ringing() {
 }
 
 #[test]
+fn the_late_answer_to_an_instruction_that_was_replaced_is_not_taken_for_the_present_one() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x"));
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    call.happens(&Happening::Answer(201));
+    assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::CallWorker, VoiceStep::HangUp], "nobody waits for it");
+    let answer = br#"{"sid":"CA2"}"#.to_vec();
+    call.answer(VoiceOutcome::Answered { status: 201, body: answer });
+    call.happens(&Happening::Progress("in-progress"));
+    assert_eq!(call.status(), "pending", "CA1 was the call of the first");
+    let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
+    call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", "CA2"), ("CallStatus", "in-progress")]);
+    assert_eq!(call.status(), "accepted");
+}
+
+#[test]
 fn a_call_is_given_up_after_ten_minutes() {
     let mut call = Call::new(ATTRIBUTES);
     call.happens(&Happening::Instruct("Instruction=conference&To=client:ann"));

@@ -47,8 +47,9 @@ pub struct VoiceCall {
     pub worker_call: Option<Arc<str>>,
     pub customer_call: Option<Arc<str>>,
     pub conference: Option<Arc<str>>,
-    /// How many requests it took so far.
+    /// How many requests the reservation took so far, and how many before this instruction.
     pub requests: u64,
+    pub requests_before: u64,
     /// The Worker has answered, so the customer was sent for.
     pub is_answered: bool,
     /// The Worker's call is over, or has been hung up.

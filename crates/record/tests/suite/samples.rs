@@ -35,6 +35,7 @@ fn voice_call() -> VoiceCall {
         is_answered: true,
         is_over: false,
         requests: 3,
+        requests_before: 1,
     }
 }
 
