@@ -100,7 +100,7 @@ fn both_routers_test_a_task_for_skipping_in_the_place_of_its_entry_when_its_hold
 
 #[test]
 fn every_promise_is_kept_over_days_of_virtual_time() {
-    for seed in 1..=count(20) {
+    for seed in 1..=count(6) {
         if let Err(failure) = simulate::simulate(seed, Size::Small, Tamper::None) {
             panic!("{}", failure.explain(seed));
         }
