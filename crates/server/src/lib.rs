@@ -24,6 +24,7 @@ mod listener;
 mod maintenance;
 mod metrics;
 mod patience;
+mod priority;
 mod projector;
 mod recovery;
 mod retention;

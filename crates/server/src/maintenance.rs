@@ -1,6 +1,7 @@
 //! The maintenance thread: snapshots while the server runs, trimming of the journal, retention of the history.
 //!
-//! A snapshot is made from what is stored, not from the running state, so that no engine thread pauses for it.
+//! A snapshot is made from what is stored, not from the running state, so that no engine thread pauses for it; and on a
+//! thread of low priority, so that none waits for a processor. Trimming is not: commits wait for its pieces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use pointsman_store::{Dropped, SequenceNumber, Snapshot, Store, StreamId};
 use crate::clock::{self, Clock};
 use crate::limits;
 use crate::logging::chain;
+use crate::priority;
 use crate::recovery;
 use crate::retention::Retention;
 use crate::storage::Storage;
@@ -50,7 +52,7 @@ impl Maintenance {
 
     fn retain(&self) {
         let retention = self.retention.stored(self.clock.now());
-        match self.storage.with(|store| store.retain(&retention)) {
+        match priority::lowered(|| self.storage.with(|store| store.retain(&retention))) {
             Ok(Ok(dropped)) if dropped == Dropped::default() => {}
             Err(_closed) => {}
             Ok(Ok(Dropped { days, events })) => {
@@ -74,7 +76,7 @@ impl Maintenance {
         }
         for (stream, last) in due {
             let began = clock::instant();
-            match self.storage.with(|store| snapshot(store, stream)) {
+            match priority::lowered(|| self.storage.with(|store| snapshot(store, stream))) {
                 Ok(Ok(saved)) => {
                     tracing::debug!(%stream, took_ms = clock::millis_since(began), "took a snapshot");
                     self.snapshots.insert(stream, saved.unwrap_or(last));

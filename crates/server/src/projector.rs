@@ -17,6 +17,7 @@ use crate::clock;
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
+use crate::priority;
 use crate::storage::Storage;
 
 /// What a commit has added to the journal.
@@ -122,6 +123,8 @@ impl Projector {
 
     /// Runs until it is told to end; the history is complete then, if the store works.
     pub(crate) fn run(self) {
+        // Nobody but those who read the history waits for it.
+        priority::lower();
         // What a crash has left over comes first.
         let mut is_behind = self.catch_up().is_err();
         let mut is_last = false;

@@ -19,6 +19,7 @@ mod snapshots;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
@@ -44,11 +45,18 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// Size of the journal's write-ahead log at which appends wait for a checkpoint to end.
     pub wal_bytes_max: u64,
+    /// How long a trim leaves the journal to the appends after each of its pieces.
+    pub trim_pause: Duration,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { history_days_open_max: 8, checkpoint_bytes: 4 << 20, wal_bytes_max: 128 << 20 }
+        Options {
+            history_days_open_max: 8,
+            checkpoint_bytes: 4 << 20,
+            wal_bytes_max: 128 << 20,
+            trim_pause: Duration::from_millis(5),
+        }
     }
 }
 
@@ -61,6 +69,7 @@ pub struct SqliteStore {
     snapshots: Snapshots,
     journal: Arc<Journal>,
     directory: PathBuf,
+    trim_pause: Duration,
     _lock: DirectoryLock,
 }
 
@@ -90,7 +99,15 @@ impl SqliteStore {
         }
         lock.mark_used()?;
         let checkpoints = Checkpoints::start(Arc::clone(&journal), options)?;
-        Ok(SqliteStore { checkpoints, history, snapshots, journal, directory: directory.to_path_buf(), _lock: lock })
+        Ok(SqliteStore {
+            checkpoints,
+            history,
+            snapshots,
+            journal,
+            directory: directory.to_path_buf(),
+            trim_pause: options.trim_pause,
+            _lock: lock,
+        })
     }
 
     /// What [`Store::check`] does, with somebody who looks on.
@@ -156,7 +173,7 @@ impl Store for SqliteStore {
         self.journal.raise_history_floor(projected, None)?;
         let mut trimmed = 0;
         for (stream, sequence) in self.snapshots.older_kept() {
-            trimmed += self.journal.trim(stream, sequence, projected)?;
+            trimmed += self.journal.trim(stream, sequence, projected, self.trim_pause)?;
         }
         Ok(trimmed)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
@@ -360,7 +361,16 @@ impl Journal {
     }
 
     /// Deletes the records of a stream up to a sequence number and a position.
-    pub(super) fn trim(&self, stream: StreamId, up_to: SequenceNumber, position: Position) -> Result<u64, WriteError> {
+    ///
+    /// - `pause`: for the appends, after each piece.
+    #[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but that appends get their share")]
+    pub(super) fn trim(
+        &self,
+        stream: StreamId,
+        up_to: SequenceNumber,
+        position: Position,
+        pause: Duration,
+    ) -> Result<u64, WriteError> {
         let Some(id) = self.writer.lock().streams.get(&stream).map(|stream| stream.id) else { return Ok(0) };
         let mut trimmed = 0;
         loop {
@@ -377,10 +387,12 @@ impl Journal {
                 seal_stream(transaction, id)?;
                 Ok(deleted)
             })?;
+            drop(writer);
             trimmed += deleted as u64;
             if deleted < limits::TRIM_SLICE_RECORDS {
                 return Ok(trimmed);
             }
+            std::thread::sleep(pause);
         }
     }
 
@@ -523,7 +535,7 @@ impl Journal {
         let connection = database::open_writer(&self.path, &KIND)?;
         // A reader that takes long must not hold up the appends that wait for the log to start over.
         let failed = read_failed("set the lock time-out of the checkpoints", &self.path);
-        connection.busy_timeout(std::time::Duration::from_millis(20)).map_err(failed)?;
+        connection.busy_timeout(Duration::from_millis(20)).map_err(failed)?;
         Ok(connection)
     }
 
