@@ -81,8 +81,9 @@ pub(crate) fn unknown_parameter(name: &str, known: &[&str]) -> ApiError {
     let nearest = known.iter().min_by_key(|known| distance(name, known));
     let expected = match (nearest, known) {
         (None, _) => "no parameters".to_string(),
-        (Some(nearest), [_, _, _, ..]) => format!("{nearest}, perhaps"),
-        (Some(_), few) => few.join(" or "),
+        // A slip of the pen; anything else gets the whole list.
+        (Some(nearest), [_, _, _, ..]) if distance(name, nearest) <= 2 => format!("{nearest}, perhaps"),
+        (Some(_), many) => many.join(" or "),
     };
     ApiError::new(&errors::UNKNOWN_PARAMETER, &[("name", &name), ("expected", &expected)])
 }
@@ -115,6 +116,10 @@ mod tests {
         assert_eq!(
             message("PageSiz", &["From", "PageSize", "Page"]),
             "Unknown parameter PageSiz: expected PageSize, perhaps"
+        );
+        assert_eq!(
+            message("Colour", &["From", "PageSize", "Page"]),
+            "Unknown parameter Colour: expected From or PageSize or Page"
         );
         assert_eq!(message("x", &[]), "Unknown parameter x: expected no parameters");
     }
