@@ -186,6 +186,25 @@ def test_a_caller_who_has_hung_up_is_not_waited_for(desk, voice):
     desk.clock.quiet()
     (hung_up,) = voice.asked(f"/Calls/{call}")
     assert hung_up["Status"] == "completed"
+    voice.report(request, call, "completed")
+    assert status_of(desk, task, reservation) == "wrapping", "the Worker is not kept busy by a call that is over"
+
+
+def test_attributes_that_change_while_the_worker_is_called_do_not_change_who_waits(desk, voice):
+    task, reservation, request = dequeued(desk, voice, dequeue_to="ann")
+    assert request["To"] == "client:ann", "a bare identity is that of a client"
+    call = worker_call(desk, task)
+    desk.context.tasks(task.sid).update(attributes='{"type":"support"}')
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+
+
+def test_a_call_that_no_filter_matches_is_not_left_waiting(desk, voice):
+    desk.route(default=False)
+    url = f"{desk.clock.url.removesuffix('/Clock')}/voice/enqueue/{desk.flow.sid}"
+    answer = voice.send(url, CallSid=CALLER, From="+15550111", To="+15550100")
+    assert (answer.status_code, answer.json()["code"]) == (400, 14222)
 
 
 def test_the_application_is_told_of_the_events_that_it_asked_for(desk, voice, receiver):

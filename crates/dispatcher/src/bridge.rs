@@ -225,11 +225,15 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     fn begin(&mut self, instruction: &VoiceInstruction) {
         if instruction.verb != VoiceVerb::Supervise {
+            // The call of an instruction that this one replaces need not ring any longer.
+            self.hang_up();
             let requests = self.call.requests;
             self.call = VoiceCall {
                 instruction: instruction.to_json().into(),
                 requests,
                 requests_before: requests,
+                // As it is now: what becomes of the attributes meanwhile does not change who waits.
+                customer_call: self.attribute(&["call_sid"]),
                 ..VoiceCall::default()
             };
             self.instruction = Some(instruction.clone());
@@ -348,7 +352,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             Some(VoiceVerb::Conference) => {
                 let instruction = self.instruction.clone().expect("it has a verb");
                 let room = self.room_name(&instruction);
-                match (self.attribute(&["call_sid"]), self.attribute(&["outbound_to"])) {
+                match (self.call.customer_call.clone(), self.attribute(&["outbound_to"])) {
                     (None, Some(customer)) => {
                         let from = self.attribute(&["from"]).unwrap_or_default();
                         let url = requests::participants_url(self.api, &room);
@@ -363,7 +367,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     }
 
     fn move_caller(&mut self, twiml: &str) {
-        let Some(caller) = self.attribute(&["call_sid"]) else { return self.hang_up() };
+        let Some(caller) = self.call.customer_call.clone() else { return self.hang_up() };
         let url = requests::call_url(self.api, &caller);
         self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
     }
@@ -409,8 +413,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     }
 
     fn hang_up(&mut self) {
+        // It is over when the provider says so: that is when an accepted reservation goes on to wrapping.
         let Some(call) = self.call.worker_call.clone().filter(|_| !self.call.is_over) else { return };
-        self.call.is_over = true;
         let url = requests::call_url(self.api, &call);
         self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
     }

@@ -124,6 +124,12 @@ const CALL_ATTRIBUTES: [(&str, &str); 25] = [
 const HANG_UP: &str = "<Response><Hangup/></Response>";
 
 static BAD_QUERY: ErrorCode = ErrorCode { name: "INVALID_VOICE_QUERY", code: 20001, status: 400, message: "{message}" };
+static NO_MATCH: ErrorCode = ErrorCode {
+    name: "VOICE_NO_MATCH",
+    code: 14222,
+    status: 400,
+    message: "No filter of workflow {workflow} matches the call",
+};
 static CANNOT_DEQUEUE: ErrorCode = ErrorCode {
     name: "VOICE_CANNOT_DEQUEUE",
     code: 14215,
@@ -237,8 +243,7 @@ impl Leg<'_, '_, '_> {
         }
         let call = callback.value("CallSid");
         match callback.value("StatusCallbackEvent") {
-            Some("participant-join") if call.is_some() && call == self.attribute(&["call_sid"]).as_deref() => {
-                self.call.customer_call = call.map(Arc::from);
+            Some("participant-join") if call.is_some() && call == self.call.customer_call.as_deref() => {
                 if self.call.is_answered && self.is_held() {
                     self.note_conference();
                     self.accept();
@@ -334,6 +339,7 @@ fn dial_reservation(
     leg.call = VoiceCall {
         instruction: instruction.into(),
         worker_call: callback.value("CallSid").map(Arc::from),
+        customer_call: leg.attribute(&["call_sid"]),
         is_answered: true,
         requests: leg.call.requests,
         requests_before: leg.call.requests,
@@ -360,7 +366,13 @@ fn enqueue(
         ..CreateTask::default()
     };
     let task = match turn.apply(Command::CreateTask(create)) {
-        Ok(Reply::Task(id)) => turn.state().task(id).expect("just created").sid,
+        Ok(Reply::Task(id)) => {
+            let task = turn.state().task(id).expect("just created");
+            if task.status.is_terminal() {
+                return Err(ApiError::new(&NO_MATCH, &[("workflow", &workflow)]));
+            }
+            task.sid
+        }
         Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
         Err(rejection) => return Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
     };

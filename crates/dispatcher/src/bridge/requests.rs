@@ -90,6 +90,7 @@ impl Leg<'_, '_, '_> {
                     _,
                 ) => continue,
                 ("record", FieldValue::Text(word)) => records(word).to_string().into(),
+                ("to", FieldValue::Text(text)) => contact(text).into(),
                 (_, FieldValue::Text(text)) => text.clone(),
                 (_, FieldValue::Bool(truth)) => truth.to_string().into(),
                 (_, FieldValue::Integer(number)) => number.to_string().into(),
@@ -109,8 +110,8 @@ impl Leg<'_, '_, '_> {
 
     pub(super) fn supervise_form(&self, instruction: &VoiceInstruction) -> Form {
         let from = self.attribute(&["from"]).unwrap_or_default();
-        let to = instruction.text("to").unwrap_or_default();
-        let mut form = form([("From", &*from), ("To", to)]);
+        let to = contact(instruction.text("to").unwrap_or_default());
+        let mut form = form([("From", &*from), ("To", &*to)]);
         match instruction.text("supervisor_mode") {
             Some("whisper") => {
                 form.push(("Coaching".into(), "true".into()));
@@ -127,13 +128,20 @@ impl Leg<'_, '_, '_> {
 fn worker_form(instruction: &VoiceInstruction) -> Form {
     let ring = ring_seconds(instruction).to_string();
     let record = records(instruction.text("record").unwrap_or_default()).to_string();
-    let text = |field| instruction.text(field).unwrap_or_default();
-    form([("To", text("to")), ("From", text("from")), ("Timeout", &ring), ("Record", &record)])
+    let to = contact(instruction.text("to").unwrap_or_default());
+    let from = instruction.text("from").unwrap_or_default();
+    form([("To", &*to), ("From", from), ("Timeout", &ring), ("Record", &record)])
 }
 
 /// TaskRouter lets it ring for 999 seconds, the voice API for 600.
 fn ring_seconds(instruction: &VoiceInstruction) -> i64 {
     instruction.integer("timeout").unwrap_or(RING_SECONDS_DEFAULT).min(VOICE_RING_SECONDS_MAX)
+}
+
+/// A contact as the voice API takes it: a bare identity is that of a client (section 8).
+fn contact(text: &str) -> String {
+    let is_number = text.starts_with(|first: char| first == '+' || first.is_ascii_digit());
+    if is_number || text.contains(':') { text.to_string() } else { format!("client:{text}") }
 }
 
 fn records(word: &str) -> bool {
