@@ -49,6 +49,7 @@ pub(crate) struct Options {
     out: PathBuf,
 }
 
+const WAITING: &str = r#"{"waits":true,"type":"support","customer":"Ada Lovelace","language":"en"}"#;
 const CAPACITY_WINDOW: Duration = Duration::from_secs(10);
 /// Requests of one life cycle: create, find the offer, accept, complete.
 const REQUESTS: u64 = 4;
@@ -204,15 +205,27 @@ async fn start(options: &Options, data: &Path) -> Result<(Child, String, ChildSt
     Ok((server, address, log))
 }
 
-/// Tasks that nobody can take.
+/// Tasks in a queue without Workers, to which the one Workflow leads those with an attribute.
 async fn add_waiting(address: &str, authorization: &str, workspace: &str, count: u32) -> Result<()> {
+    let mut connection = Connection::open(address, authorization).await?;
+    let queues = connection.get(&format!("{workspace}/TaskQueues")).await?;
+    let workflows = connection.get(&format!("{workspace}/Workflows")).await?;
+    let form = [("FriendlyName", "Nobody"), ("TargetWorkers", "1==2")];
+    let nobody = connection.post(&format!("{workspace}/TaskQueues"), &form).await?;
+    let (everybody, nobody) = (queues.text("sid")?, nobody.text("sid")?);
+    let configuration = format!(
+        r#"{{"task_routing":{{"filters":[{{"expression":"waits==true","targets":[{{"queue":"{nobody}"}}]}}],"default_filter":{{"queue":"{everybody}"}}}}}}"#
+    );
+    let workflow = format!("{workspace}/Workflows/{}", workflows.text("sid")?);
+    let updated = connection.post(&workflow, &[("Configuration", configuration.as_str())]).await?;
+    expect(updated.status, 200, &updated.body)?;
     let next = Arc::new(AtomicU32::new(0));
     let mut running = Vec::new();
     for _ in 0..16 {
         let mut connection = Connection::open(address, authorization).await?;
         let (next, path) = (Arc::clone(&next), format!("{workspace}/Tasks"));
         running.push(tokio::spawn(async move {
-            let form = [("Attributes", ATTRIBUTES), ("TaskChannel", "video"), ("Timeout", "864000")];
+            let form = [("Attributes", WAITING), ("Timeout", "864000")];
             while next.fetch_add(1, Ordering::Relaxed) < count {
                 let made = connection.post(&path, &form).await?;
                 expect(made.status, 201, &made.body)?;
