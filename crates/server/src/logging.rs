@@ -9,7 +9,9 @@ use crate::configuration::{Log, LogFormat};
 /// Begins to log. Only the first call of a process has an effect.
 pub fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).expect("the configuration was checked");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost; to complain of it on the same standard error would end the process.
+    let builder =
+        tracing_subscriber::fmt().log_internal_errors(false).with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber is refused: tests start many servers in one process.
     let _ = match log.format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
