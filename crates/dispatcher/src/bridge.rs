@@ -24,6 +24,7 @@ use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, V
 pub(crate) use self::calls::called;
 pub use self::calls::{VoiceCallback, VoiceCallbackKind};
 use crate::batch::VoiceOutcome;
+use crate::limits::REASON_CHARS_MAX;
 
 /// How instructions that need telephony are carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,6 +121,7 @@ impl ApiAnswer {
                 let document = std::str::from_utf8(body).ok().and_then(|text| Value::parse_json(text).ok());
                 let document = document.unwrap_or(Value::Null);
                 let message = document.member("message").as_text().unwrap_or_default();
+                let message: String = message.chars().take(REASON_CHARS_MAX).collect();
                 let problem = format!("the voice API answered with status {status} {message}");
                 Self { status: Some(*status), problem: problem.trim_end().to_string(), document }
             }

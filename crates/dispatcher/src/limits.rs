@@ -18,3 +18,5 @@ pub const RING_SECONDS_DEFAULT: i64 = 60;
 pub const VOICE_RING_SECONDS_MAX: i64 = 600;
 /// Bytes read of an assignment callback's answer (section 12.4).
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Characters of a message of the voice API that go into the log, and into the reason of a Task.
+pub const REASON_CHARS_MAX: usize = 200;
