@@ -200,7 +200,8 @@ impl<'a> Lexer<'a> {
         })
     }
 
-    /// Reads `XXXX`, or a surrogate pair `XXXX\uXXXX`; a lone surrogate becomes U+FFFD, for strings are text.
+    /// Reads the four digits after `\u`, or a surrogate pair of two such escapes; a lone surrogate becomes U+FFFD, for
+    /// strings are text.
     fn code_point(&mut self) -> Option<char> {
         let first = self.code_unit(0)?;
         self.offset += 4;
