@@ -164,6 +164,13 @@ errors! {
     DEQUEUE_STATUS_CALLBACK = 40157, 400, "Dequeue instruction: StatusCallbackUrl is invalid";
     CALL_STATUS_CALLBACK = 40158, 400, "Call instruction: StatusCallbackUrl is invalid";
     CONFERENCE_STATUS_CALLBACK = 40159, 400, "Conference instruction: StatusCallback is invalid";
+
+    // TwiML of the voice bridge: rest-contract, section 9.
+    VOICE_QUERY = 20001, 400, "{message}";
+    VOICE_CANNOT_DEQUEUE = 14215, 400, "The task of reservation {reservation} has no call that waits";
+    VOICE_NOT_ACCEPTABLE = 14217, 400, "Reservation {reservation} cannot be accepted any more";
+    VOICE_WORKER_NOT_MOVED = 14218, 400, "Invalid value '{value}' for postWorkActivitySid: expected the SID of an activity";
+    VOICE_NO_MATCH = 14222, 400, "No filter of workflow {workflow} matches the call";
 }
 
 impl ApiError {

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use pointsman_api::errors::ErrorCode;
 use pointsman_api::json::Object;
-use pointsman_api::{Answer, ApiError, Header, Target, rejections};
+use pointsman_api::{Answer, ApiError, Header, Target, errors, rejections};
 use pointsman_engine::{
     Command, CreateTask, Id, Priority, Reply, Reservation, ReservationStatus, Sid, State, Task, Turn, VoiceCall,
     Workflow, Workspace,
@@ -122,32 +121,6 @@ const CALL_ATTRIBUTES: [(&str, &str); 25] = [
 ];
 
 const HANG_UP: &str = "<Response><Hangup/></Response>";
-
-static BAD_QUERY: ErrorCode = ErrorCode { name: "INVALID_VOICE_QUERY", code: 20001, status: 400, message: "{message}" };
-static NO_MATCH: ErrorCode = ErrorCode {
-    name: "VOICE_NO_MATCH",
-    code: 14222,
-    status: 400,
-    message: "No filter of workflow {workflow} matches the call",
-};
-static CANNOT_DEQUEUE: ErrorCode = ErrorCode {
-    name: "VOICE_CANNOT_DEQUEUE",
-    code: 14215,
-    status: 400,
-    message: "The task of reservation {reservation} has no call that waits",
-};
-static NOT_ACCEPTABLE: ErrorCode = ErrorCode {
-    name: "VOICE_NOT_ACCEPTABLE",
-    code: 14217,
-    status: 400,
-    message: "Reservation {reservation} cannot be accepted any more",
-};
-static WORKER_NOT_MOVED: ErrorCode = ErrorCode {
-    name: "VOICE_WORKER_NOT_MOVED",
-    code: 14218,
-    status: 400,
-    message: "Invalid value '{value}' for postWorkActivitySid: expected the SID of an activity",
-};
 
 /// Does what the provider asks.
 ///
@@ -322,14 +295,14 @@ fn dial_reservation(
     if let Some(named) = activity
         && Sid::parse(named).and_then(|sid| state.find_activity(sid)).is_none()
     {
-        return Err(ApiError::new(&WORKER_NOT_MOVED, &[("value", &named)]));
+        return Err(ApiError::new(&errors::VOICE_WORKER_NOT_MOVED, &[("value", &named)]));
     }
     let mut leg = Leg::of(turn, api, id);
     if leg.attribute(&["call_sid"]).is_none() {
-        return Err(ApiError::new(&CANNOT_DEQUEUE, &[("reservation", &sid)]));
+        return Err(ApiError::new(&errors::VOICE_CANNOT_DEQUEUE, &[("reservation", &sid)]));
     }
     if leg.turn.apply(Command::AcceptReservation { id }).is_err() {
-        return Err(ApiError::new(&NOT_ACCEPTABLE, &[("reservation", &sid)]));
+        return Err(ApiError::new(&errors::VOICE_NOT_ACCEPTABLE, &[("reservation", &sid)]));
     }
     let mut instruction = String::new();
     let mut object = Object::open(&mut instruction);
@@ -369,7 +342,7 @@ fn enqueue(
         Ok(Reply::Task(id)) => {
             let task = turn.state().task(id).expect("just created");
             if task.status.is_terminal() {
-                return Err(ApiError::new(&NO_MATCH, &[("workflow", &workflow)]));
+                return Err(ApiError::new(&errors::VOICE_NO_MATCH, &[("workflow", &workflow)]));
             }
             task.sid
         }
@@ -385,7 +358,7 @@ fn enqueue(
 
 /// Those of the call, with those that the TwiML gives: the latter win, but for what identifies the call.
 fn call_attributes(callback: &VoiceCallback) -> Result<Attributes, ApiError> {
-    let invalid = |message: String| ApiError::new(&BAD_QUERY, &[("message", &message)]);
+    let invalid = |message: String| ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]);
     let given = callback.query_value("task").unwrap_or("{}");
     let given = Attributes::parse(given).map_err(|error| invalid(format!("task must be a JSON object: {error}")))?;
     let mut members = String::new();
@@ -413,7 +386,7 @@ fn whole_number(
     let Some(text) = callback.query_value(name) else { return Ok(None) };
     let number = text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
         let message = format!("{name} must be a whole number from {} to {}", range.start(), range.end());
-        ApiError::new(&BAD_QUERY, &[("message", &message)])
+        ApiError::new(&errors::VOICE_QUERY, &[("message", &message)])
     })?;
     Ok(Some(number))
 }
