@@ -44,17 +44,48 @@ pub enum VoiceCallbackKind {
 }
 
 impl VoiceCallbackKind {
-    /// By the segments after the prefix of the bridge.
-    pub fn of(what: &str, sid: &str) -> Option<Self> {
-        match what {
-            "enqueue" => Sid::parse(sid).map(Self::Enqueue),
-            "enqueue-result" => Sid::parse(sid).map(Self::EnqueueResult),
-            "worker-leg" => Sid::parse(sid).map(Self::WorkerLeg),
-            "status" => Sid::parse(sid).map(Self::Status),
-            "conference" => Sid::parse(sid).map(Self::Conference),
-            "dial-reservation" => Sid::parse(sid).map(Self::DialReservation),
-            "dial-result" => Sid::parse(sid).map(Self::DialResult),
-            _ => None,
+    /// What every address of the bridge begins with; a word and a SID follow.
+    pub const PREFIX: &str = "/pointsman/v1/voice/";
+
+    /// Reads a path that [`VoiceCallbackKind::path`] wrote; a single `/` at its end is tolerated.
+    pub fn of(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix(Self::PREFIX)?;
+        let (word, sid) = rest.strip_suffix('/').unwrap_or(rest).split_once('/')?;
+        let reservation = Sid::parse(sid);
+        let kinds = [
+            Sid::parse(sid).map(Self::Enqueue),
+            Sid::parse(sid).map(Self::EnqueueResult),
+            reservation.map(Self::WorkerLeg),
+            reservation.map(Self::Status),
+            reservation.map(Self::Conference),
+            reservation.map(Self::DialReservation),
+            reservation.map(Self::DialResult),
+        ];
+        kinds.into_iter().flatten().find(|kind| kind.word() == word)
+    }
+
+    pub(super) fn path(self) -> String {
+        let (prefix, word) = (Self::PREFIX, self.word());
+        match self {
+            Self::Enqueue(sid) => format!("{prefix}{word}/{sid}"),
+            Self::EnqueueResult(sid) => format!("{prefix}{word}/{sid}"),
+            Self::WorkerLeg(sid)
+            | Self::Status(sid)
+            | Self::Conference(sid)
+            | Self::DialReservation(sid)
+            | Self::DialResult(sid) => format!("{prefix}{word}/{sid}"),
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Enqueue(_) => "enqueue",
+            Self::EnqueueResult(_) => "enqueue-result",
+            Self::WorkerLeg(_) => "worker-leg",
+            Self::Status(_) => "status",
+            Self::Conference(_) => "conference",
+            Self::DialReservation(_) => "dial-reservation",
+            Self::DialResult(_) => "dial-result",
         }
     }
 
@@ -319,7 +350,7 @@ fn dial_reservation(
         ..VoiceCall::default()
     };
     leg.move_caller(&requests::bridge_twiml(&sid.to_string()));
-    let over = requests::callback_url(api, "dial-result", sid, leg.turn.state().workspace().sid);
+    let over = requests::callback_url(api, VoiceCallbackKind::DialResult(sid), leg.turn.state().workspace().sid);
     Ok((twiml(&requests::dial_twiml(&sid.to_string(), &over)), leg.end()))
 }
 
@@ -349,7 +380,7 @@ fn enqueue(
         Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
         Err(rejection) => return Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
     };
-    let mut action = requests::callback_url(api, "enqueue-result", task, turn.state().workspace().sid);
+    let mut action = requests::callback_url(api, VoiceCallbackKind::EnqueueResult(task), turn.state().workspace().sid);
     if let Some(next) = callback.query_value("action") {
         action = requests::with_query(&action, [("action", next)]);
     }
@@ -409,4 +440,31 @@ fn enqueue_result(turn: &mut Turn<'_>, callback: &VoiceCallback, task: Sid<Task>
 fn twiml(body: &str) -> Answer {
     let body = format!(r#"<?xml version="1.0" encoding="UTF-8"?>{body}"#);
     Answer { status: 200, headers: vec![Header::new("Content-Type", "text/xml; charset=utf-8")], body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_read_as_what_it_was_written_for() {
+        let reservation = Sid::from_bytes([7; 16]);
+        for kind in [
+            VoiceCallbackKind::Enqueue(Sid::from_bytes([1; 16])),
+            VoiceCallbackKind::EnqueueResult(Sid::from_bytes([2; 16])),
+            VoiceCallbackKind::WorkerLeg(reservation),
+            VoiceCallbackKind::Status(reservation),
+            VoiceCallbackKind::Conference(reservation),
+            VoiceCallbackKind::DialReservation(reservation),
+            VoiceCallbackKind::DialResult(reservation),
+        ] {
+            assert_eq!(VoiceCallbackKind::of(&kind.path()), Some(kind));
+            assert_eq!(VoiceCallbackKind::of(&format!("{}/", kind.path())), Some(kind));
+        }
+        let sid = "WR00000000000000000000000000000001";
+        for path in [format!("/pointsman/v1/voice/enqueue/{sid}"), format!("/pointsman/v1/voice/{sid}"), String::new()]
+        {
+            assert_eq!(VoiceCallbackKind::of(&path), None, "{path}");
+        }
+    }
 }

@@ -5,18 +5,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pointsman_api::instruction::{FieldValue, VoiceInstruction};
-use pointsman_engine::{Entity, Sid, Workspace};
+use pointsman_engine::{Reservation, Sid, Workspace};
 use pointsman_record::delivery::Form;
 
-use super::{Leg, VoiceApi};
+use super::{Leg, VoiceApi, VoiceCallbackKind};
 use crate::limits::{RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
 
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
 /// What the bridge itself has to know of a conference.
 const CONFERENCE_EVENTS: [&str; 4] = ["start", "end", "join", "leave"];
-
-/// Where the bridge is asked back.
-pub(super) const PREFIX: &str = "/pointsman/v1/voice";
 
 pub(super) fn form<'t>(pairs: impl IntoIterator<Item = (&'t str, &'t str)>) -> Form {
     pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
@@ -40,24 +37,24 @@ fn escaped(segment: &str) -> String {
 }
 
 /// An address of the bridge. The Workspace is named so that its thread is found at once.
-pub(super) fn callback_url<E: Entity>(api: &VoiceApi, what: &str, sid: Sid<E>, workspace: Sid<Workspace>) -> String {
-    format!("{}{PREFIX}/{what}/{sid}?workspace={workspace}", api.callback_url)
+pub(super) fn callback_url(api: &VoiceApi, kind: VoiceCallbackKind, workspace: Sid<Workspace>) -> String {
+    format!("{}{}?workspace={workspace}", api.callback_url, kind.path())
 }
 
 impl Leg<'_, '_, '_> {
-    fn callback_url(&self, what: &str) -> String {
-        callback_url(self.api, what, self.reservation().sid, self.turn.state().workspace().sid)
+    fn callback_url(&self, kind: impl Fn(Sid<Reservation>) -> VoiceCallbackKind) -> String {
+        callback_url(self.api, kind(self.reservation().sid), self.turn.state().workspace().sid)
     }
 
     /// Reports of the Worker's call come here first, and are passed on from here.
     fn status_callback(&self, form: &mut Form) {
-        form.push(("StatusCallback".into(), self.callback_url("status").into()));
+        form.push(("StatusCallback".into(), self.callback_url(VoiceCallbackKind::Status).into()));
         form.extend(CALL_EVENTS.map(|event| ("StatusCallbackEvent".into(), event.into())));
     }
 
     pub(super) fn dequeue_form(&self, instruction: &VoiceInstruction) -> Form {
         let mut form = worker_form(instruction);
-        form.push(("Url".into(), self.callback_url("worker-leg").into()));
+        form.push(("Url".into(), self.callback_url(VoiceCallbackKind::WorkerLeg).into()));
         self.status_callback(&mut form);
         form
     }
@@ -100,7 +97,7 @@ impl Leg<'_, '_, '_> {
         }
         form.push(("Timeout".into(), ring_seconds(instruction).to_string().into()));
         self.status_callback(&mut form);
-        form.push(("ConferenceStatusCallback".into(), self.callback_url("conference").into()));
+        form.push(("ConferenceStatusCallback".into(), self.callback_url(VoiceCallbackKind::Conference).into()));
         let asked = instruction.list("conference_status_callback_event").unwrap_or_default();
         let more = asked.iter().copied().filter(|event| !CONFERENCE_EVENTS.contains(event));
         let events = CONFERENCE_EVENTS.into_iter().chain(more).collect::<Vec<_>>();

@@ -13,18 +13,15 @@ use super::{App, Received, reply};
 use crate::engines::EngineHandle;
 use crate::recovery;
 
-const PREFIX: &str = "/pointsman/v1/voice/";
-
 /// Whether the path belongs to the bridge.
 pub(super) fn is_path(path: &str) -> bool {
-    path.starts_with(PREFIX)
+    path.starts_with(VoiceCallbackKind::PREFIX)
 }
 
 pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
     let not_found = || ApiError::not_found(received.path).answer();
     let Some(auth_token) = &app.voice_auth_token else { return not_found() };
-    let kind = received.path.strip_prefix(PREFIX).and_then(|rest| rest.trim_end_matches('/').split_once('/'));
-    let Some(kind) = kind.and_then(|(what, sid)| VoiceCallbackKind::of(what, sid)) else { return not_found() };
+    let Some(kind) = VoiceCallbackKind::of(received.path) else { return not_found() };
     if !matches!(*received.method, Method::GET | Method::POST) {
         return not_found();
     }
