@@ -73,13 +73,15 @@ fn simulate_seeds(range: std::ops::Range<u64>, jobs: usize, size: Size, failures
     });
     let total = total.into_inner().expect("no panic while held");
     println!(
-        "{} seeds, {failed} failures, {} virtual hours, {} turns, {} events, {} offers, {} accepted, digest {:016x}",
+        "{} seeds, {failed} failures, {} virtual hours, {} turns, {} events, {} offers, {} accepted, {} crashes, \
+         digest {:016x}",
         range.end - range.start,
         total.hours,
         total.turns,
         total.events,
         total.offers,
         total.accepted,
+        total.crashes,
         total.digest
     );
     failed
@@ -94,6 +96,9 @@ fn range(text: &str) -> anyhow::Result<std::ops::Range<u64>> {
     Ok(from..to)
 }
 
+/// Lines about progress.
+const LINES_MAX: u64 = 100;
+
 /// Runs every seed of a range on some threads; prints each failure and counts them.
 fn sweep(
     range: std::ops::Range<u64>,
@@ -105,6 +110,9 @@ fn sweep(
     let bar = ProgressBar::new(range.end - range.start).with_style(style);
     let next = AtomicU64::new(range.start);
     let failures = AtomicUsize::new(0);
+    let count = range.end - range.start;
+    // Where no bar can be drawn, lines tell how far it is.
+    let line_every = count.div_ceil(LINES_MAX);
     thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             scope.spawn(|| {
@@ -118,6 +126,10 @@ fn sweep(
                         bar.suspend(|| println!("{report}"));
                     }
                     bar.inc(1);
+                    if bar.is_hidden() && bar.position().is_multiple_of(line_every) {
+                        let failed = failures.load(Ordering::Relaxed);
+                        eprintln!("{} of {count} done, {failed} failed", bar.position());
+                    }
                 }
             });
         }

@@ -1,10 +1,14 @@
 //! One Workspace over days of virtual time, with people in it and checkers around it.
 //!
 //! The checkers know the promises (DESIGN, section 7) and nothing of how the engine keeps them: [`ledger`] follows
-//! the public events alone, [`rest`] looks at the state by brute force, [`harness`] replays and compares bytes.
+//! the public events alone, [`rest`] looks at the state by brute force, [`checkers`] replays and compares bytes.
+//! A seed runs a second time on a store that fails ([`journal`]).
 
+mod checkers;
 mod harness;
+mod journal;
 mod ledger;
+mod picture;
 mod rest;
 mod workload;
 
@@ -49,6 +53,22 @@ pub enum Tamper {
     YoungestFirst,
     /// One event is left out of the replay.
     LostFact,
+    /// One turn is committed without what happened in it.
+    LostWrite,
+}
+
+/// What is beside the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beside {
+    Checkers {
+        size: Size,
+        tamper: Tamper,
+    },
+    /// A store that fails as drawn from a seed.
+    Store {
+        seed: u64,
+        tamper: Tamper,
+    },
 }
 
 /// A promise was not kept.
@@ -72,6 +92,8 @@ pub struct Figures {
     pub events: usize,
     pub offers: usize,
     pub accepted: usize,
+    /// Ends of the process on a store that failed, each with a restart.
+    pub crashes: usize,
     /// Virtual time.
     pub hours: i64,
     /// A digest of every record, in order.
@@ -84,6 +106,7 @@ impl std::ops::AddAssign for Figures {
         self.events += other.events;
         self.offers += other.offers;
         self.accepted += other.accepted;
+        self.crashes += other.crashes;
         self.hours += other.hours;
         self.digest ^= other.digest;
     }
@@ -95,44 +118,37 @@ pub struct Failure {
     pub violation: Violation,
     pub script: Script,
     size: Size,
-    tamper: Tamper,
+    beside: Beside,
 }
 
-/// Runs a seed twice, the second time with a restart in the middle: the bytes must be the same.
+/// Runs a seed twice: beside the checkers, then on a store that fails, with restarts. The bytes must be the same.
 pub fn simulate(seed: u64, size: Size, tamper: Tamper) -> Result<Figures, Box<Failure>> {
-    let first = run(seed, size, tamper, None)?;
-    let second = run(seed, size, tamper, Some(first.turns / 2))?;
-    if first.digest != second.digest {
+    let checked = run(seed, size, Beside::Checkers { size, tamper })?;
+    let beside = Beside::Store { seed, tamper };
+    let stored = run(seed, size, beside)?;
+    if checked.digest != stored.digest {
         let violation = Violation::new("two runs of a seed give the same bytes", "the digests differ");
         let script = Workload::new(seed, size).script();
-        return Err(Box::new(Failure { violation, script, size, tamper }));
+        return Err(Box::new(Failure { violation, script, size, beside }));
     }
-    Ok(first)
+    Ok(stored)
 }
 
-/// Runs a seed. `restart`: the turn after which the engine goes on from its replayed state.
-fn run(seed: u64, size: Size, tamper: Tamper, restart: Option<usize>) -> Result<Figures, Box<Failure>> {
+fn run(seed: u64, size: Size, beside: Beside) -> Result<Figures, Box<Failure>> {
     let mut workload = Workload::new(seed, size);
     let mut script = workload.script();
-    let run = catch_unwind(AssertUnwindSafe(|| play(&mut workload, &mut script, size, tamper, restart)));
+    let run = catch_unwind(AssertUnwindSafe(|| play(&mut workload, &mut script, beside)));
     let violation = match run {
         Ok(Ok(figures)) => return Ok(figures),
         Ok(Err(violation)) => violation,
         Err(_) => Violation::new("the engine never panics", take_panic()),
     };
-    Err(Box::new(Failure { violation, script, size, tamper }))
+    Err(Box::new(Failure { violation, script, size, beside }))
 }
 
-fn play(
-    workload: &mut Workload,
-    script: &mut Script,
-    size: Size,
-    tamper: Tamper,
-    restart: Option<usize>,
-) -> Result<Figures, Violation> {
-    let mut harness = Harness::new(script, size, tamper);
-    let mut figures = Figures::default();
-    let start = script.start;
+fn play(workload: &mut Workload, script: &mut Script, beside: Beside) -> Result<Figures, Violation> {
+    let mut harness = Harness::new(script, beside);
+    let mut last = script.start;
     while let Some(at) = workload.when(harness.engine.next_deadline()) {
         script.steps.push(Step { at, command: None, created: None, offers: Vec::new() });
         let passed = harness.turn(at, None)?;
@@ -146,18 +162,10 @@ fn play(
             step.offers = harness.offers(&done.published);
             step.created = done.reply;
         }
-        if restart.is_some_and(|turn| turn <= harness.turns) && !harness.restarted {
-            harness.restart()?;
-        }
-        figures.hours = (at.0 - start.0) / 3_600_000;
+        last = at;
     }
     drain(&mut harness, script)?;
-    figures.turns = harness.turns;
-    figures.events = harness.events;
-    figures.offers = harness.offered;
-    figures.accepted = harness.accepted;
-    figures.digest = harness.digest();
-    Ok(figures)
+    Ok(Figures { hours: (last.0 - script.start.0) / 3_600_000, ..harness.figures() })
 }
 
 /// Nobody comes and nobody acts any more: time alone must bring everything to its end.
@@ -173,11 +181,11 @@ fn drain(harness: &mut Harness, script: &mut Script) -> Result<(), Violation> {
 }
 
 /// Runs a script under the checkers.
-fn replay(script: &Script, size: Size, tamper: Tamper) -> Option<(usize, Violation, Vec<String>)> {
+fn replay(script: &Script, beside: Beside) -> Option<(usize, Violation, Vec<String>)> {
     let mut log = Vec::new();
     let mut last = 0;
     let run = catch_unwind(AssertUnwindSafe(|| {
-        let mut harness = Harness::new(script, size, tamper);
+        let mut harness = Harness::new(script, beside);
         let mut renames = Renames::default();
         for (index, step) in script.steps.iter().enumerate() {
             last = index;
@@ -216,8 +224,7 @@ impl Failure {
             seed + 1
         );
         let rule = self.violation.rule;
-        let again =
-            |script: &Script| replay(script, self.size, self.tamper).filter(|(_, violation, _)| violation.rule == rule);
+        let again = |script: &Script| replay(script, self.beside).filter(|(_, violation, _)| violation.rule == rule);
         if again(&self.script).is_none() {
             text.push_str(&self.violation.text);
             return text;

@@ -138,6 +138,7 @@ fn every_lie_to_the_checkers_breaks_the_promise_that_it_is_about() {
         (Tamper::ImaginedRoom, 0, "no eligible idle Worker beside an eligible waiting Task"),
         (Tamper::YoungestFirst, 0, "order is priority, then age"),
         (Tamper::LostFact, 3, "replaying the events gives the live state"),
+        (Tamper::LostWrite, 0, "what was acknowledged is there after a restart, and nothing else"),
     ];
     for (tamper, seed, rule) in lies {
         let found = (seed..40).find_map(|seed| simulate::simulate(seed, Size::Small, tamper).err());

@@ -1,5 +1,7 @@
 //! Relations between entities that hold after every turn.
 
+use alloc::collections::BTreeMap;
+
 use super::State;
 use crate::values::{ReservationStatus, TaskStatus};
 
@@ -49,18 +51,17 @@ impl State {
         }
         for worker in self.workers() {
             assert_eq!(worker.channels.len(), self.task_channels.len(), "{}: channels", worker.sid);
+            let mut loads = BTreeMap::new();
+            for id in &worker.active {
+                let reservation = self.the_reservation(*id);
+                let channel = self.the_task(reservation.task).task_channel;
+                *loads.entry((channel, reservation.status)).or_insert(0) += 1;
+            }
             for channel in &worker.channels {
-                let count = |status| {
-                    let of = |id: &&crate::ids::Id<super::Reservation>| {
-                        let reservation = self.the_reservation(**id);
-                        reservation.status == status
-                            && self.the_task(reservation.task).task_channel == channel.task_channel
-                    };
-                    worker.reservations.iter().filter(of).count() as u32
-                };
-                assert_eq!(channel.pending, count(ReservationStatus::Pending), "{}: pending load", worker.sid);
-                assert_eq!(channel.accepted, count(ReservationStatus::Accepted), "{}: accepted load", worker.sid);
-                assert_eq!(channel.wrapping, count(ReservationStatus::Wrapping), "{}: wrapping load", worker.sid);
+                let load = |status| loads.get(&(channel.task_channel, status)).copied().unwrap_or(0);
+                assert_eq!(channel.pending, load(ReservationStatus::Pending), "{}: pending load", worker.sid);
+                assert_eq!(channel.accepted, load(ReservationStatus::Accepted), "{}: accepted load", worker.sid);
+                assert_eq!(channel.wrapping, load(ReservationStatus::Wrapping), "{}: wrapping load", worker.sid);
             }
             let active = worker.reservations.iter().filter(|id| self.the_reservation(**id).status.is_active());
             assert!(active.eq(worker.active.iter()), "{}: active reservations", worker.sid);

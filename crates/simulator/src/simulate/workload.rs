@@ -14,6 +14,7 @@ use pointsman_engine::{
 use pointsman_expression::Attributes;
 
 use super::{START, Size};
+use crate::limits::INSTANTS_MAX;
 use crate::naive::Canary;
 use crate::random::Random;
 use crate::script::Script;
@@ -29,6 +30,8 @@ pub(super) struct Workload {
     noted: u64,
     due: Option<Happening>,
     names: u64,
+    /// Times at which anything has happened.
+    instants: usize,
 }
 
 /// What a seed is made of.
@@ -124,6 +127,7 @@ impl Workload {
             noted: 0,
             due: None,
             names: 0,
+            instants: 0,
         };
         workload.note(60_000, Happening::Arrival);
         if workload.mix.meddling {
@@ -167,7 +171,8 @@ impl Workload {
             (Some(next), _) => next,
             (None, _) => return None,
         };
-        if self.ends <= at {
+        self.instants += 1;
+        if self.ends <= at || INSTANTS_MAX < self.instants {
             return None;
         }
         self.now = at.max(self.now);
