@@ -54,10 +54,10 @@ const CAPACITY_WINDOW: Duration = Duration::from_secs(10);
 /// Requests of one life cycle: create, find the offer, accept, complete.
 const REQUESTS: u64 = 4;
 
-/// One request, in µs since the beginning.
+/// One request or commit, in µs since the beginning.
 #[derive(Clone, Copy)]
 struct Sample {
-    /// When it was due.
+    /// When it was due, or began.
     began: u64,
     took: u64,
 }
@@ -115,7 +115,9 @@ struct Run {
     capacity: Option<f64>,
     waiting: u32,
     snapshot_records: u32,
-    samples: Vec<Sample>,
+    requests: Vec<Sample>,
+    /// What the server itself says of its commits.
+    commits: Vec<Sample>,
     spans: Vec<Span>,
     /// One for each second.
     sizes: Vec<Sizes>,
@@ -145,6 +147,9 @@ async fn measure(options: &Options) -> Result<Run> {
         None => tempfile::tempdir()?,
     };
     let (mut server, address, log) = start(options, data.path()).await?;
+    let started = Instant::now();
+    // From the beginning: a log that nobody reads stops the server.
+    let told = tokio::spawn(read_log(log, started));
     let credentials = base64::engine::general_purpose::STANDARD.encode(format!("{ACCOUNT}:{TOKEN}"));
     let authorization = format!("Basic {credentials}");
     let workspace = set_up(&address, &authorization, options.connections).await?;
@@ -159,7 +164,6 @@ async fn measure(options: &Options) -> Result<Run> {
     };
 
     let began = Instant::now();
-    let spans = tokio::spawn(read_log(log, began));
     let is_over = Arc::new(AtomicBool::new(false));
     let seconds = u64::from(options.minutes) * 60;
     let done = Arc::new(AtomicU64::new(0));
@@ -172,17 +176,18 @@ async fn measure(options: &Options) -> Result<Run> {
         Arc::clone(&done),
         Arc::clone(&is_over),
     ));
-    let samples = load(options, rate, began, (&address, &authorization, &workspace), &done).await?;
+    let requests = load(options, rate, began, (&address, &authorization, &workspace), &done).await?;
     is_over.store(true, Ordering::Release);
     let sizes = watched.await?;
     server.kill().await?;
-    let spans = spans.await?;
+    let Told { commits, spans } = told.await?.since(micros(began - started));
     Ok(Run {
         rate,
         capacity,
         waiting: options.waiting,
         snapshot_records: options.snapshot_records,
-        samples,
+        requests,
+        commits,
         spans,
         sizes,
     })
@@ -192,7 +197,10 @@ async fn measure(options: &Options) -> Result<Run> {
 async fn start(options: &Options, data: &Path) -> Result<(Child, String, ChildStderr)> {
     let mut command = Command::new(&options.binary);
     command.args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"]).arg(data);
-    command.args(["--log-level", "warn,pointsman_server::maintenance=debug,pointsman_server::projector=debug"]);
+    command.args([
+        "--log-level",
+        "warn,pointsman_server::maintenance=debug,pointsman_server::projector=debug,pointsman_server::commit=trace",
+    ]);
     command.env("POINTSMAN_ACCOUNT_SID", ACCOUNT).env("POINTSMAN_AUTH_TOKEN", TOKEN);
     command.env("POINTSMAN_SNAPSHOT_RECORDS", options.snapshot_records.to_string());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -310,26 +318,51 @@ fn micros(duration: Duration) -> u64 {
     duration.as_micros() as u64
 }
 
+/// What the server says of itself.
+#[derive(Default)]
+struct Told {
+    commits: Vec<Sample>,
+    spans: Vec<Span>,
+}
+
+impl Told {
+    /// What came after an instant, by its time since then.
+    fn since(mut self, instant: u64) -> Told {
+        self.commits.retain(|commit| instant <= commit.began);
+        self.commits.iter_mut().for_each(|commit| commit.began -= instant);
+        self.spans.retain(|span| instant <= span.to);
+        for span in &mut self.spans {
+            *span = Span { from: span.from.saturating_sub(instant), to: span.to - instant, ..*span };
+        }
+        self
+    }
+}
+
 /// What the server did, by the lines of its log, until it ends.
-async fn read_log(log: ChildStderr, began: Instant) -> Vec<Span> {
+async fn read_log(log: ChildStderr, began: Instant) -> Told {
     let mut lines = BufReader::new(log).lines();
-    let mut spans = Vec::new();
+    let mut told = Told::default();
     while let Ok(Some(line)) = lines.next_line().await {
         let to = micros(began.elapsed());
         let Ok(event) = serde_json::from_str::<serde_json::Value>(&line) else {
             eprintln!("{line}");
             continue;
         };
+        if event["message"] == "committed" {
+            let took = event["took_us"].as_u64().unwrap_or_default();
+            told.commits.push(Sample { began: to.saturating_sub(took), took });
+            continue;
+        }
         match event["message"].as_str().and_then(Activity::of) {
             Some(activity) => {
                 let took = event["took_ms"].as_u64().unwrap_or_default() * 1_000;
-                spans.push(Span { activity, from: to.saturating_sub(took), to });
+                told.spans.push(Span { activity, from: to.saturating_sub(took), to });
             }
             None if event["level"] != "DEBUG" => eprintln!("{line}"),
             None => {}
         }
     }
-    spans
+    told
 }
 
 /// Looks at the server once a second, and shows how far it is.

@@ -129,7 +129,9 @@ impl Committer {
         } else {
             match self.storage.with(|store| store.append(self.epoch, &records, &outbox)) {
                 Ok(Ok(position)) => {
-                    self.metrics.appended(bytes, started.elapsed());
+                    let took = started.elapsed();
+                    self.metrics.appended(bytes, took);
+                    tracing::trace!(records = records.len(), bytes, took_us = took.as_micros() as u64, "committed");
                     Ok(position)
                 }
                 Ok(Err(error)) => Err(Some(error)),

@@ -32,7 +32,7 @@ impl Latencies {
 fn by_piece(run: &Run, piece: u64) -> Vec<Latencies> {
     let count = (run.sizes.len() as u64 * SECOND).div_ceil(piece);
     let mut pieces = vec![Vec::new(); count as usize];
-    for sample in &run.samples {
+    for sample in &run.requests {
         if let Some(piece) = pieces.get_mut(((sample.began + sample.took) / piece) as usize) {
             piece.push(sample.took);
         }
@@ -85,11 +85,19 @@ pub(super) fn table(run: &Run) -> String {
             ended(Activity::Trim)
         ));
     }
-    line("\n| requests | count | p50 ms | p99 ms | p99.9 ms | longest ms |".to_owned());
-    line(format!("|{}", " --- |".repeat(6)));
+    for (what, samples) in [("requests", &run.requests), ("commits", &run.commits)] {
+        out.push('\n');
+        out.push_str(&beside(what, samples, run));
+    }
+    out
+}
+
+/// Latencies of requests or commits, by what went on beside them.
+fn beside(what: &str, samples: &[Sample], run: &Run) -> String {
+    let mut out = format!("| {what} | count | p50 ms | p99 ms | p99.9 ms | longest ms |\n|{}\n", " --- |".repeat(6));
     let kinds = Activity::ALL.map(|activity| spans_of(run, activity));
     let some = |keep: &dyn Fn(&Sample) -> bool| {
-        Latencies::of(run.samples.iter().filter(|sample| keep(sample)).map(|sample| sample.took).collect())
+        Latencies::of(samples.iter().filter(|sample| keep(sample)).map(|sample| sample.took).collect())
     };
     let is_busy = |sample: &Sample| kinds.iter().any(|spans| went_beside(sample, spans));
     let mut rows = vec![("all".to_owned(), some(&|_| true))];
@@ -101,10 +109,11 @@ pub(super) fn table(run: &Run) -> String {
     let (busy, quiet) = (some(&is_busy), some(&|sample| !is_busy(sample)));
     rows.push(("beside any of these".to_owned(), busy));
     rows.push(("otherwise".to_owned(), quiet));
+    let mut line = |text: String| writeln!(out, "{text}").expect("a String takes all text");
     for (name, Latencies { count, p50, p99, p999, max }) in rows {
         line(format!("| {name} | {count} | {p50:.2} | {p99:.2} | {p999:.2} | {max:.1} |"));
     }
-    line(format!("\np99 beside any of these / p99 otherwise: {:.2}.", busy.p99 / quiet.p99));
+    line(format!("\np99 of {what} beside any of these / p99 otherwise: {:.2}.", busy.p99 / quiet.p99));
     out
 }
 
@@ -267,7 +276,8 @@ mod tests {
             capacity: None,
             waiting: 0,
             snapshot_records: 100,
-            samples: (0..1_200).map(|number| Sample { began: number * 50_000, took: 1_000 + number }).collect(),
+            requests: (0..1_200).map(|number| Sample { began: number * 50_000, took: 1_000 + number }).collect(),
+            commits: (0..600).map(|number| Sample { began: number * 100_000, took: 200 }).collect(),
             spans: vec![
                 span(Activity::Snapshot, 10 * SECOND, 11 * SECOND),
                 span(Activity::Trim, 11 * SECOND, 11 * SECOND + 1_000),
