@@ -102,6 +102,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub const RETENTION_WORKSPACES_MAX: usize = 10_000;
 /// How often the maintenance thread looks for something to do.
 pub const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(5);
+/// Of how much time snapshots take one part: a snapshot of much costs much, however little has changed since the last.
+pub const SNAPSHOT_SHARE: u32 = 10;
 /// Connections open at the same time to a listener for metrics alone.
 pub const METRICS_CONNECTIONS_MAX: usize = 64;
 /// Bytes of a body that is too large which are read and thrown away before the connection is closed.

@@ -35,13 +35,17 @@ impl Maintenance {
     /// Runs until the server stops.
     pub(crate) fn run(mut self) {
         let mut retained_day = None;
+        let mut rested = clock::instant();
         while self.pause(limits::MAINTENANCE_INTERVAL) {
             let day = self.clock.now().0.div_euclid(86_400_000);
-            if retained_day != Some(day) {
-                self.retain();
+            // What has failed is tried again after the next pause, not the next day.
+            if retained_day != Some(day) && self.retain() {
                 retained_day = Some(day);
             }
-            self.snapshot_streams();
+            if rested <= clock::instant() {
+                let took = self.snapshot_streams();
+                rested = clock::instant() + took * (limits::SNAPSHOT_SHARE - 1);
+            }
         }
     }
 
@@ -50,29 +54,36 @@ impl Maintenance {
         matches!(self.stopping.recv_timeout(duration), Err(RecvTimeoutError::Timeout))
     }
 
-    fn retain(&self) {
+    /// Returns whether what is too old is gone.
+    fn retain(&self) -> bool {
         let retention = self.retention.stored(self.clock.now());
         match priority::lowered(|| self.storage.with(|store| store.retain(&retention))) {
-            Ok(Ok(dropped)) if dropped == Dropped::default() => {}
-            Err(_closed) => {}
-            Ok(Ok(Dropped { days, events })) => {
-                tracing::info!(days, events, "dropped what is too old of the event history");
+            Ok(Ok(dropped)) => {
+                if dropped != Dropped::default() {
+                    let Dropped { days, events } = dropped;
+                    tracing::info!(days, events, "dropped what is too old of the event history");
+                }
+                true
             }
             Ok(Err(error)) => {
                 tracing::warn!(error = chain(&error), "failed to drop what is too old of the event history");
+                false
             }
+            Err(_closed) => false,
         }
     }
 
-    fn snapshot_streams(&mut self) {
-        let Ok(Ok(streams)) = self.storage.with(Store::streams) else { return };
+    /// Returns how long the snapshots took; the trimming after them mostly waits.
+    fn snapshot_streams(&mut self) -> Duration {
+        let mut took = Duration::ZERO;
+        let Ok(Ok(streams)) = self.storage.with(Store::streams) else { return took };
         let is_due = |snapshots: &BTreeMap<StreamId, SequenceNumber>, (stream, last): &(StreamId, SequenceNumber)| {
             let held = snapshots.get(stream).copied().unwrap_or_default();
             *stream != StreamId::ACCOUNTS && self.snapshot_records <= last.0 - held.0
         };
         let due: Vec<_> = streams.into_iter().filter(|row| is_due(&self.snapshots, row)).collect();
         if due.is_empty() {
-            return;
+            return took;
         }
         for (stream, last) in due {
             let began = clock::instant();
@@ -82,8 +93,9 @@ impl Maintenance {
                     self.snapshots.insert(stream, saved.unwrap_or(last));
                 }
                 Ok(Err(problem)) => tracing::warn!(%stream, error = problem, "failed to make a snapshot"),
-                Err(_closed) => return,
+                Err(_closed) => return took,
             }
+            took += began.elapsed();
         }
         let began = clock::instant();
         match self.storage.with(Store::trim) {
@@ -93,6 +105,7 @@ impl Maintenance {
             Err(_closed) => {}
             Ok(Err(error)) => tracing::warn!(error = chain(&error), "failed to trim the journal"),
         }
+        took
     }
 }
 
