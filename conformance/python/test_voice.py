@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 from support.client import connect
 from support.clock import Clock
 from support.errors import refused
@@ -140,6 +141,17 @@ def test_a_call_that_the_voice_api_refuses_cancels_the_offer_with_its_code(desk,
     assert status_of(desk, task, reservation) == "canceled"
     (event,) = desk.events(reservation_sid=reservation.sid, event_type="reservation.canceled")
     assert event.event_data["reservation_reason_code"] == "21215"
+
+
+@pytest.mark.parametrize("answer", [{}, {"sid": ""}, {"sid": "CA12"}, {"sid": "CF" + "1" * 32}, {"sid": 7}])
+def test_an_answer_of_the_voice_api_that_names_no_call_is_a_failure(desk, voice, answer):
+    """Nobody would hear of the end of such a call; the offer would wait for ten minutes."""
+    voice.answers["/Calls"] = (201, answer)
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "canceled"
 
 
 def test_while_the_worker_is_called_the_reservation_does_not_time_out_and_takes_no_other_answer(desk, voice):
@@ -476,6 +488,74 @@ def test_a_call_becomes_a_task_and_waits(desk, voice):
     assert "<Redirect>https://app.example.org/next?QueueResult=hangup&amp;QueueTime=4</Redirect>" in left.text
     fetched = desk.fetch(task)
     assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
+
+
+def enqueue_url(desk, query: str = "") -> str:
+    return f"{desk.clock.url.removesuffix('/Clock')}/voice/enqueue/{desk.flow.sid}{query}"
+
+
+def test_a_call_that_comes_in_again_within_a_minute_gets_no_second_task(desk, voice):
+    first = voice.send(enqueue_url(desk), CallSid=CALLER)
+    again = voice.send(enqueue_url(desk), CallSid=CALLER)
+    assert (again.status_code, again.text) == (200, first.text)
+    assert len(desk.context.tasks.list()) == 1
+    voice.send(enqueue_url(desk), CallSid="CA" + "8" * 32)
+    assert len(desk.context.tasks.list()) == 2
+    desk.clock.advance(60)
+    voice.send(enqueue_url(desk), CallSid=CALLER)
+    assert len(desk.context.tasks.list()) == 2, "at the limit"
+    desk.clock.advance(1)
+    voice.send(enqueue_url(desk), CallSid=CALLER)
+    assert len(desk.context.tasks.list()) == 3, "one past it"
+
+
+@pytest.mark.parametrize("call", [None, "", "CA12", "CB" + "1" * 32])
+def test_a_task_is_made_of_nothing_but_a_call(desk, voice, call):
+    form = {} if call is None else {"CallSid": call}
+    for method in ("POST", "GET"):
+        answer = voice.send(enqueue_url(desk), method=method, **form)
+        assert (answer.status_code, answer.json()["code"]) == (400, 20001), answer.text
+        assert "CallSid" in answer.json()["message"]
+    assert desk.context.tasks.list() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("?timeout=1209601", 20001), ("?timeout=0", 20001), ("?priority=-1", 20001), ("?task=%5B1%5D", 14221),
+     ("?task=x", 14221)],
+)  # fmt: skip
+def test_an_enqueue_with_a_bad_query_makes_no_task(desk, voice, query, code):
+    answer = voice.send(enqueue_url(desk, query), CallSid=CALLER)
+    assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
+    assert desk.context.tasks.list() == []
+
+
+def test_an_enqueued_task_may_live_as_long_as_any_other(desk, voice):
+    assert voice.send(enqueue_url(desk, "?timeout=1209600"), CallSid=CALLER).status_code == 200
+    (task,) = desk.context.tasks.list()
+    assert task.timeout == 1_209_600
+
+
+def test_a_call_for_a_workflow_that_does_not_exist_is_refused_with_the_code_for_it(desk, voice):
+    url = enqueue_url(desk).replace(desk.flow.sid, "WW" + "0" * 32)
+    answer = voice.send(url, CallSid=CALLER)
+    assert (answer.status_code, answer.json()["code"]) == (400, 14220)
+
+
+def test_silence_for_those_who_wait_is_not_the_music_of_the_provider(desk, voice):
+    assert ' waitUrl=""' in voice.send(enqueue_url(desk, "?waitUrl="), CallSid=CALLER).text
+    assert "waitUrl" not in voice.send(enqueue_url(desk), CallSid="CA" + "8" * 32).text
+
+
+def test_voice_routes_have_the_rules_for_bodies_and_methods_of_all_routes(desk, voice):
+    url = enqueue_url(desk)
+    put = requests.put(url, timeout=30)
+    assert (put.status_code, put.json()["code"], put.headers["Allow"]) == (405, 20004, "GET, POST")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    encoded = requests.post(url, data=b"x=1", headers=form | {"Content-Encoding": "gzip"}, timeout=30)
+    assert (encoded.status_code, encoded.json()["code"]) == (415, 20422)
+    large = requests.post(url, data=b"x=" + b"y" * (2 << 20), headers=form, timeout=30)
+    assert (large.status_code, large.json()["code"]) == (413, 20413)
 
 
 def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):

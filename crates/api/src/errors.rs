@@ -170,6 +170,8 @@ errors! {
     VOICE_CANNOT_DEQUEUE = 14215, 400, "The task of reservation {reservation} has no call that waits";
     VOICE_NOT_ACCEPTABLE = 14217, 400, "Reservation {reservation} cannot be accepted any more";
     VOICE_WORKER_NOT_MOVED = 14218, 400, "Invalid value '{value}' for postWorkActivitySid: expected the SID of an activity";
+    VOICE_WORKFLOW = 14220, 400, "Workflow {workflow} does not exist";
+    VOICE_ATTRIBUTES = 14221, 400, "Invalid value for task: expected a JSON object: {message}";
     VOICE_NO_MATCH = 14222, 400, "No filter of workflow {workflow} matches the call";
 }
 

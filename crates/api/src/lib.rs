@@ -61,7 +61,7 @@ pub use crate::history::{EventReference, HistoryAnswer, HistoryCursor, HistoryOr
 pub use crate::http::{
     Answer, CorsOrigins, Header, HttpRequest, add_common_headers, add_rate_headers, cors_headers, preflight,
 };
-pub use crate::request::{Call, CallScope, Settings, parse};
+pub use crate::request::{Call, CallScope, Settings, check_body, method_not_allowed, parse};
 pub use crate::resources::{
     ClockMove, ClockReading, DeadDelivery, DeliveryCounters, FoundLetters, clock_move, render_clock, render_deliveries,
     render_delivery, render_replay,

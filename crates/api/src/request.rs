@@ -148,11 +148,28 @@ fn operation(route: &'static Route, request: &HttpRequest<'_>) -> Result<&'stati
         _ => None,
     };
     let operations = route.mount.operations;
-    operations.iter().find(|operation| Some(operation.method) == method).ok_or_else(|| {
-        let (method, path, allowed) = (request.method, request.path, allowed(route.mount));
-        ApiError::new(&errors::METHOD_NOT_ALLOWED, &[("method", &method), ("path", &path), ("allowed", &allowed)])
-            .with_allow(allowed)
-    })
+    operations
+        .iter()
+        .find(|operation| Some(operation.method) == method)
+        .ok_or_else(|| method_not_allowed(request.method, request.path, &allowed(route.mount)))
+}
+
+/// The refusal of a method; `allowed`: as an `Allow` header lists them.
+pub fn method_not_allowed(method: &str, path: &str, allowed: &str) -> ApiError {
+    ApiError::new(&errors::METHOD_NOT_ALLOWED, &[("method", &method), ("path", &path), ("allowed", &allowed)])
+        .with_allow(allowed.to_string())
+}
+
+/// Refuses a body that is too large, or encoded.
+pub fn check_body(body: &[u8], content_encoding: Option<&str>) -> Result<(), ApiError> {
+    if BODY_BYTES_MAX < body.len() {
+        return Err(ApiError::new(&errors::BODY_TOO_LARGE, &[("limit", &BODY_BYTES_MAX)]));
+    }
+    let encoding = content_encoding.unwrap_or_default().trim();
+    if !body.is_empty() && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(ApiError::new(&errors::CONTENT_ENCODING, &[("given", &encoding)]));
+    }
+    Ok(())
 }
 
 /// The methods of a mount as an `Allow` header lists them.
@@ -184,13 +201,7 @@ fn fields(
 
 /// Decodes a body.
 fn body(mount: &Mount, operation: &Operation, request: &HttpRequest<'_>) -> Result<Result<Given, ApiError>, ApiError> {
-    if BODY_BYTES_MAX < request.body.len() {
-        return Err(ApiError::new(&errors::BODY_TOO_LARGE, &[("limit", &BODY_BYTES_MAX)]));
-    }
-    let encoding = request.content_encoding.unwrap_or_default().trim();
-    if !request.body.is_empty() && !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        return Err(ApiError::new(&errors::CONTENT_ENCODING, &[("given", &encoding)]));
-    }
+    check_body(request.body, request.content_encoding)?;
     let takes_json = matches!(operation.specs, [spec] if spec.kind == Kind::TaskQueueSids);
     let content_type = request.content_type.unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

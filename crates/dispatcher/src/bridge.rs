@@ -141,10 +141,27 @@ impl ApiAnswer {
         self.document.member(member).as_text().filter(|text| !text.is_empty()).map(Arc::from)
     }
 
+    /// The call that it tells of: `CA` and 32 hexadecimal digits.
+    fn call(&self) -> Option<Arc<str>> {
+        self.text("call_sid").or_else(|| self.text("sid")).filter(|call| is_call_sid(call))
+    }
+
+    /// A success that names no call cannot be followed: nobody would hear of its end.
+    fn without_call(self) -> Self {
+        let status = self.status.unwrap_or_default();
+        Self { problem: format!("the voice API answered with status {status}, but named no call"), ..self }
+    }
+
     /// The provider's own error number.
     fn code(&self) -> Option<u32> {
         self.document.member("code").as_number().and_then(|number| number.to_string().parse().ok())
     }
+}
+
+/// `CA` and 32 hexadecimal digits.
+fn is_call_sid(text: &str) -> bool {
+    text.strip_prefix("CA")
+        .is_some_and(|digits| digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The telephony of one reservation within a turn.
@@ -274,24 +291,28 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     /// Nobody waits for the answer any more; a call that it tells of must not go on ringing.
     fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
         let answer = ApiAnswer::of(outcome);
-        let call = answer.text("call_sid").or_else(|| answer.text("sid"));
-        if let Some(call) = call.filter(|_| step == VoiceStep::CallWorker && answer.is_success()) {
+        if let Some(call) = answer.call().filter(|_| step == VoiceStep::CallWorker && answer.is_success()) {
             let url = requests::call_url(self.api, &call);
             self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
         }
     }
 
     fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
-        let answer = ApiAnswer::of(outcome);
+        let mut answer = ApiAnswer::of(outcome);
+        let is_call = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
+        let is_success = answer.is_success() && !(is_call && answer.call().is_none());
+        if answer.is_success() && !is_success {
+            answer = answer.without_call();
+        }
         match step {
-            VoiceStep::CallWorker if answer.is_success() => self.worker_is_called(&answer),
-            VoiceStep::Redirect if answer.is_success() => self.accept(),
-            VoiceStep::CallCustomer if answer.is_success() => {
-                self.call.customer_call = answer.text("call_sid");
+            VoiceStep::CallWorker if is_success => self.worker_is_called(&answer),
+            VoiceStep::Redirect if is_success => self.accept(),
+            VoiceStep::CallCustomer if is_success => {
+                self.call.customer_call = answer.call();
                 self.note_conference();
                 self.accept();
             }
-            VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp if answer.is_success() => {}
+            VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp if is_success => {}
             VoiceStep::CallWorker | VoiceStep::Redirect => {
                 let verb = self.verb().unwrap_or(VoiceVerb::Dequeue);
                 refuse(self.turn, self.id, verb, answer.code(), &answer.problem);
@@ -310,7 +331,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         if let Some(conference) = answer.text("conference_sid") {
             self.call.conference = Some(conference);
         }
-        if let Some(call) = answer.text("call_sid").or_else(|| answer.text("sid")) {
+        if let Some(call) = answer.call() {
             self.learn_worker_call(&call);
         }
         match self.verb() {

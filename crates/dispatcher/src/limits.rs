@@ -20,3 +20,6 @@ pub const VOICE_RING_SECONDS_MAX: i64 = 600;
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Characters of a message of the voice API that go into the log, and into the reason of a Task.
 pub const REASON_CHARS_MAX: usize = 200;
+
+/// For how long a call that comes in again is the same call, and gets no second Task.
+pub const ENQUEUE_AGAIN_MS: i64 = 60_000;

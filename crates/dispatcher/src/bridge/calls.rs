@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use pointsman_api::json::Object;
 use pointsman_api::{Answer, ApiError, Header, Target, errors, rejections};
+use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
 use pointsman_engine::{
-    Command, CreateTask, Id, Priority, Reply, Reservation, ReservationStatus, Sid, State, Task, Turn, VoiceCall,
-    Workflow, Workspace,
+    Command, CreateTask, Id, Priority, Reply, Reservation, ReservationStatus, Sid, State, Task, Timestamp, Turn,
+    VoiceCall, Workflow, Workspace,
 };
 use pointsman_expression::Attributes;
 use pointsman_record::delivery::{Delivery, Form, ReportMethod};
 
-use super::{Leg, VoiceApi, cancel_task, requests};
+use super::{Leg, VoiceApi, cancel_task, is_call_sid, requests};
+use crate::limits::ENQUEUE_AGAIN_MS;
 
 /// A request to the bridge, its signature checked.
 #[derive(Clone, Debug)]
@@ -361,37 +363,63 @@ fn enqueue(
     callback: &VoiceCallback,
     workflow: Sid<Workflow>,
 ) -> Result<Answer, ApiError> {
+    let call = callback.value("CallSid").filter(|call| is_call_sid(call)).ok_or_else(|| {
+        let message = "CallSid is missing or not the SID of a call".to_string();
+        ApiError::new(&errors::VOICE_QUERY, &[("message", &message)])
+    })?;
+    let timeout_max = i64::from(TASK_TIMEOUT_SECONDS_MAX);
     let create = CreateTask {
         attributes: call_attributes(callback)?,
         workflow: Some(workflow),
-        timeout_seconds: whole_number(callback, "timeout", 1..=i64::from(u32::MAX))?.map(|seconds| seconds as u32),
+        timeout_seconds: whole_number(callback, "timeout", 1..=timeout_max)?.map(|seconds| seconds as u32),
         priority: whole_number(callback, "priority", 0..=i64::from(i32::MAX))?.map(|value| Priority(value as u32)),
         task_channel: Some("voice".to_string()),
         ..CreateTask::default()
     };
-    let task = match turn.apply(Command::CreateTask(create)) {
-        Ok(Reply::Task(id)) => {
-            let task = turn.state().task(id).expect("just created");
-            if task.status.is_terminal() {
-                return Err(ApiError::new(&errors::VOICE_NO_MATCH, &[("workflow", &workflow)]));
+    let task = match made_before(turn.state(), workflow, call) {
+        Some(task) => task,
+        None => match turn.apply(Command::CreateTask(create)) {
+            Ok(Reply::Task(id)) => {
+                let task = turn.state().task(id).expect("just created");
+                if task.status.is_terminal() {
+                    return Err(ApiError::new(&errors::VOICE_NO_MATCH, &[("workflow", &workflow)]));
+                }
+                task.sid
             }
-            task.sid
-        }
-        Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
-        Err(rejection) => return Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
+            Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
+            Err(rejection) => return Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
+        },
     };
     let mut action = requests::callback_url(api, VoiceCallbackKind::EnqueueResult(task), turn.state().workspace().sid);
     if let Some(next) = callback.query_value("action") {
         action = requests::with_query(&action, [("action", next)]);
     }
-    Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &action, callback.query_value("waitUrl"))))
+    // An empty one is silence, which is not the music of none.
+    let wait_url = callback.query.iter().find(|(name, _)| name == "waitUrl").map(|(_, url)| url.as_str());
+    Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &action, wait_url)))
+}
+
+/// The Task that waits for a call already: a provider that heard no answer asks again.
+///
+/// - Cost: Tasks that were made in the last [`ENQUEUE_AGAIN_MS`].
+fn made_before(state: &State, workflow: Sid<Workflow>, call: &str) -> Option<Sid<Task>> {
+    let since = Timestamp(state.now().0 - ENQUEUE_AGAIN_MS);
+    let workflow = state.find_workflow(workflow)?.id;
+    let recent = state.tasks().rev().take_while(|task| since <= task.date_created);
+    let of_call = |task: &&Task| {
+        !task.status.is_terminal()
+            && task.workflow == Some(workflow)
+            && task.attributes.value().member("call_sid").as_text() == Some(call)
+    };
+    recent.filter(of_call).last().map(|task| task.sid)
 }
 
 /// Those of the call, with those that the TwiML gives: the latter win, but for what identifies the call.
 fn call_attributes(callback: &VoiceCallback) -> Result<Attributes, ApiError> {
     let invalid = |message: String| ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]);
     let given = callback.query_value("task").unwrap_or("{}");
-    let given = Attributes::parse(given).map_err(|error| invalid(format!("task must be a JSON object: {error}")))?;
+    let given =
+        Attributes::parse(given).map_err(|error| ApiError::new(&errors::VOICE_ATTRIBUTES, &[("message", &error)]))?;
     let mut members = String::new();
     let mut object = Object::open(&mut members);
     for (parameter, attribute) in CALL_ATTRIBUTES {

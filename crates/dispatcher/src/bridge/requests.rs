@@ -194,6 +194,10 @@ fn xml(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&apos;"),
+            // What XML 1.0 cannot hold at all, escaped or not.
+            '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
             _ => out.push(character),
         }
     }
@@ -235,5 +239,6 @@ mod tests {
         assert!(
             enqueue_twiml("q", "https://a/?x=\"1\"&y", None).contains(r#"action="https://a/?x=&quot;1&quot;&amp;y""#)
         );
+        assert_eq!(xml("\t\u{0}a\u{1f}\u{fffd}\u{fffe}\u{ffff}é"), "\t\u{fffd}a\u{fffd}\u{fffd}\u{fffd}\u{fffd}é");
     }
 }

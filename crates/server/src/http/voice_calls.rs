@@ -3,9 +3,9 @@
 //! There are no credentials in such a request; the provider signs it with the token of the account there.
 
 use hyper::Method;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use pointsman_api::form::{self, Fields};
-use pointsman_api::{Answer, ApiError};
+use pointsman_api::{self as api, Answer, ApiError, errors};
 use pointsman_dispatcher::{Input, VoiceCallback, VoiceCallbackKind};
 use pointsman_token::{Url, signature};
 
@@ -23,7 +23,7 @@ pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
     let Some(auth_token) = &app.voice_auth_token else { return not_found() };
     let Some(kind) = VoiceCallbackKind::of(received.path) else { return not_found() };
     if !matches!(*received.method, Method::GET | Method::POST) {
-        return not_found();
+        return api::method_not_allowed(received.method.as_str(), received.path, "GET, POST").answer();
     }
     let (query, form) = match fields(received) {
         Ok(fields) => fields,
@@ -47,7 +47,12 @@ pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
             return answer;
         }
     }
-    not_found()
+    match kind {
+        VoiceCallbackKind::Enqueue(workflow) => {
+            ApiError::new(&errors::VOICE_WORKFLOW, &[("workflow", &workflow)]).answer()
+        }
+        _ => not_found(),
+    }
 }
 
 async fn ask(app: &App, engine: &EngineHandle, callback: Box<VoiceCallback>) -> Answer {
@@ -57,13 +62,14 @@ async fn ask(app: &App, engine: &EngineHandle, callback: Box<VoiceCallback>) -> 
 /// Query and form. Providers send forms, or nothing with GET.
 fn fields(received: &Received<'_>) -> Result<(Fields, Fields), ApiError> {
     let query = form::decode_urlencoded(received.query.as_bytes())?;
-    let media_type = received.header(&CONTENT_TYPE).unwrap_or_default();
     if received.body.is_empty() {
         return Ok((query, Fields::new()));
     }
+    api::check_body(received.body, received.header(&CONTENT_ENCODING))?;
+    let media_type = received.header(&CONTENT_TYPE).unwrap_or_default();
     if !media_type.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
         let expected = "application/x-www-form-urlencoded";
-        return Err(ApiError::new(&pointsman_api::errors::MEDIA_TYPE, &[("expected", &expected)]));
+        return Err(ApiError::new(&errors::MEDIA_TYPE, &[("expected", &expected)]));
     }
     Ok((query, form::decode_urlencoded(received.body)?))
 }
