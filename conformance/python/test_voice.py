@@ -143,6 +143,19 @@ def test_a_call_that_the_voice_api_refuses_cancels_the_offer_with_its_code(desk,
     assert event.event_data["reservation_reason_code"] == "21215"
 
 
+@pytest.mark.parametrize("ending", ["wrapping", "completed"])
+def test_the_post_work_activity_waits_for_the_end_of_the_call_even_when_the_work_is_over(desk, voice, ending):
+    after_call = desk.activity("After call", available=False)
+    task, reservation, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
+    call = worker_call(desk, task)
+    voice.report(request, call, "in-progress")
+    assert status_of(desk, task, reservation) == "accepted"
+    desk.context.tasks(task.sid).update(assignment_status=ending)
+    assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Available", "the call goes on"
+    voice.report(request, call, "completed")
+    assert desk.context.workers(desk.ann.sid).fetch().activity_name == "After call"
+
+
 @pytest.mark.parametrize("answer", [{}, {"sid": ""}, {"sid": "CA12"}, {"sid": "CF" + "1" * 32}, {"sid": 7}])
 def test_an_answer_of_the_voice_api_that_names_no_call_is_a_failure(desk, voice, answer):
     """Nobody would hear of the end of such a call; the offer would wait for ten minutes."""

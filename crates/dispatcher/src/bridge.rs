@@ -16,7 +16,8 @@ use std::sync::Arc;
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
 use pointsman_api::{Instructed, json};
 use pointsman_engine::{
-    AbandonedCall, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Turn, VoiceCall, Workspace,
+    AbandonedCall, Activity, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Turn, UpdateWorker,
+    VoiceCall, Worker, Workspace,
 };
 use pointsman_expression::{Attributes, Object, Value};
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
@@ -432,7 +433,23 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
         let activity = self.instruction.as_ref().and_then(|instruction| instruction.text("post_work_activity_sid"));
         let activity = activity.and_then(Sid::parse);
-        run(self.turn, Command::EndLeg { reservation: self.id, activity });
+        let Reservation { status, worker, .. } = *self.reservation();
+        match status {
+            ReservationStatus::Wrapping | ReservationStatus::Completed => self.move_worker(worker, activity),
+            _ => run(self.turn, Command::EndLeg { reservation: self.id, activity }),
+        }
+    }
+
+    /// The application has ended the work before the call was over; the Worker goes on to the Activity all the same.
+    fn move_worker(&mut self, id: Id<Worker>, activity: Option<Sid<Activity>>) {
+        if activity.is_none() {
+            return;
+        }
+        let update =
+            UpdateWorker { id, friendly_name: None, attributes: None, activity, reject_pending_reservations: false };
+        if let Err(rejection) = self.turn.apply(Command::UpdateWorker(update)) {
+            tracing::debug!(?rejection, "a worker stays in its activity after a call");
+        }
     }
 
     fn hang_up(&mut self) {
