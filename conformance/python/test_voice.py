@@ -241,6 +241,7 @@ def test_the_application_is_told_of_the_events_that_it_asked_for(desk, voice, re
     )
     call = worker_call(desk, task)
     for status in ("initiated", "ringing", "in-progress", "completed"):
+        voice.report(request, "CA" + "7" * 32, status)
         voice.report(request, call, status)
     desk.clock.quiet()
     told = receiver.wait_for("/progress", 2)
@@ -392,9 +393,20 @@ def test_an_outbound_conference_calls_the_customer_once_the_worker_is_there(desk
     desk.clock.quiet()
     _, customer = voice.asked(f"/Conferences/{task.sid}/Participants")
     assert (customer["To"], customer["From"], customer["EarlyMedia"]) == ("+15550123", "+15550100", "true")
+    assert (customer["Beep"], customer["EndConferenceOnExit"]) == ("true", "false")
     assert status_of(desk, task, reservation) == "accepted"
     participants = attributes_of(desk, task)["conference"]["participants"]
     assert participants == {"worker": call_of(voice, request), "customer": call_of(voice, customer)}
+
+
+def test_an_outbound_customer_is_called_with_the_options_for_customers(desk, voice):
+    task = desk.create("support", outbound_to="+15550123", **{"from": "+15550100"})
+    options = {"beep_on_customer_entrance": False, "end_conference_on_customer_exit": True}
+    _, _, request = conferenced(desk, voice, task, **options)
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    _, customer = voice.asked(f"/Conferences/{task.sid}/Participants")
+    assert (customer["Beep"], customer["EndConferenceOnExit"]) == ("false", "true")
 
 
 def test_an_outbound_customer_who_cannot_be_called_ends_the_task(desk, voice):

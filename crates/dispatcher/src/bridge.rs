@@ -380,7 +380,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                     (None, Some(customer)) => {
                         let from = self.attribute(&["from"]).unwrap_or_default();
                         let url = requests::participants_url(self.api, &room);
-                        let form = requests::form([("From", &*from), ("To", &customer), ("EarlyMedia", "true")]);
+                        let form = requests::customer_form(&from, &customer, &instruction);
                         self.ask(VoiceStep::CallCustomer, url, form);
                     }
                     _ => self.move_caller(&requests::customer_twiml(&room, &instruction)),

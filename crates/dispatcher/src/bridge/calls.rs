@@ -266,6 +266,10 @@ impl Leg<'_, '_, '_> {
     /// Passes the progress of the Worker's call on, as far as the application wants to know.
     fn report_call(&mut self, callback: &VoiceCallback) {
         let Some(instruction) = self.instruction.clone() else { return };
+        // Of another call, say that of an instruction before.
+        if callback.value("CallSid") != self.call.worker_call.as_deref() {
+            return;
+        }
         let event = match callback.value("CallStatus") {
             Some("queued" | "initiated") => "initiated",
             Some("ringing") => "ringing",

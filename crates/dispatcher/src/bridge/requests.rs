@@ -163,12 +163,29 @@ pub(super) fn dial_twiml(conference: &str, over: &str) -> String {
 
 /// The customer joins the conference of the Task.
 pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction) -> String {
-    let beep = instruction.fields.get("beep_on_customer_entrance") != Some(&FieldValue::Bool(false));
-    let ends = instruction.is_set("end_conference_on_customer_exit");
+    let (beep, ends) = customer_options(instruction);
     let room = xml(room);
     format!(
         r#"<Response><Dial><Conference beep="{beep}" endConferenceOnExit="{ends}">{room}</Conference></Dial></Response>"#
     )
+}
+
+/// A customer who is called into the conference.
+pub(super) fn customer_form(from: &str, to: &str, instruction: &VoiceInstruction) -> Form {
+    let (beep, ends) = customer_options(instruction);
+    form([
+        ("From", from),
+        ("To", to),
+        ("EarlyMedia", "true"),
+        ("Beep", &beep.to_string()),
+        ("EndConferenceOnExit", &ends.to_string()),
+    ])
+}
+
+/// Whether a beep tells of the customer, and whether the conference ends with that leg.
+fn customer_options(instruction: &VoiceInstruction) -> (bool, bool) {
+    let beep = instruction.fields.get("beep_on_customer_entrance") != Some(&FieldValue::Bool(false));
+    (beep, instruction.is_set("end_conference_on_customer_exit"))
 }
 
 /// The caller waits in the provider's queue.
