@@ -4,7 +4,6 @@ import json
 import random
 import socket
 import threading
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -287,15 +286,9 @@ def stored_all(server, world) -> list[str]:
     return listed
 
 
-def resident_bytes(server) -> int:
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) * 1024
-
-
 def make_large_tasks(server, world, queue, count: int) -> int:
     """Makes Tasks whose events are large; returns by how much the memory of the server has grown."""
-    before = resident_bytes(server)
+    before = server.resident_bytes()
     attributes = json.dumps({"text": "x" * 4000})
     session = requests.Session()
     session.auth = (ACCOUNT_SID, AUTH_TOKEN)
@@ -305,7 +298,7 @@ def make_large_tasks(server, world, queue, count: int) -> int:
             data={"RoutingTarget": queue.sid, "Attributes": attributes}, timeout=30,
         )  # fmt: skip
         assert answer.status_code == 201
-    return resident_bytes(server) - before
+    return server.resident_bytes() - before
 
 
 def test_slow_readers_cost_no_memory_and_miss_nothing(own_server):

@@ -503,6 +503,28 @@ def test_a_body_that_does_not_arrive_is_408(shop, server):
     assert (json.loads(body)["code"], json.loads(body)["status"]) == (20408, 408)
 
 
+@pytest.mark.parametrize("authorization", ["", "Authorization: Basic bm9ib2R5Om5vdGhpbmc=\r\n"])
+def test_whoever_has_no_credentials_cannot_make_the_server_hold_bodies(own_server, authorization):
+    """Sixty connections that have sent almost all of two megabytes."""
+    server = own_server
+    size = 2 << 20
+    head = f"POST /v1/Workspaces HTTP/1.1\r\nHost: x\r\n{authorization}Content-Type: application/x-www-form-urlencoded\r\n"
+    address = urlsplit(server.url)
+    with contextlib.ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection((address.hostname, address.port), timeout=60))
+            for _ in range(60)
+        ]
+        before = server.resident_bytes()
+        for connection in connections:
+            connection.sendall(f"{head}Content-Length: {size}\r\n\r\nFriendlyName=".encode() + b"x" * (size - 100))
+        grown = server.resident_bytes() - before
+        for connection in connections:
+            connection.sendall(b"x" * (100 - len(b"FriendlyName=")))
+            assert connection.recv(12) == b"HTTP/1.1 401"
+    assert grown < 60 * size // 2, f"{grown / 1e6:.0f} MB for {60 * size / 1e6:.0f} MB of bodies"
+
+
 def test_nonsense_on_the_wire_does_not_hurt_others(shop, server, wire):
     for nonsense in (
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",

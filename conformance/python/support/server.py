@@ -56,6 +56,12 @@ class Server:
         self.url = match.group(1)
         return self
 
+    def resident_bytes(self) -> int:
+        """The memory that the process holds."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+        return int(line.split()[1]) * 1024
+
     def stop(self) -> int:
         """Asks the process to stop (SIGTERM) and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)

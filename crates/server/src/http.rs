@@ -136,9 +136,13 @@ where
     let number = app.requests.fetch_add(1, Ordering::Relaxed);
     let request_id = derive_sid::<RequestId>(app.request_seed, number);
     let (parts, body) = request.into_parts();
-    let body = read_body(body, limits::BODY_TIMEOUT).await;
+    let unauthenticated = refuse_caller(&app, &parts);
+    // Nobody makes the server hold a body who may not send one.
+    let kept_max = if unauthenticated.is_none() { api::limits::BODY_BYTES_MAX } else { 0 };
+    let body = read_body(body, kept_max, limits::BODY_TIMEOUT).await;
     let (outgoing, route) = match &body {
         _ if let Some(refused) = refuse_head(&parts) => (refused.answer().into(), "refused"),
+        ReadBody::Whole(_) if let Some(refused) = unauthenticated => (refused.answer().into(), "unauthenticated"),
         ReadBody::Whole(body) => {
             let received = Received {
                 method: &parts.method,
@@ -200,6 +204,13 @@ fn refuse_head(parts: &Parts) -> Option<ApiError> {
     is_too_large.then(|| ApiError::new(&api::errors::HEADERS_TOO_LARGE, &[("count", &count), ("limit", &limit)]))
 }
 
+/// What is wrong with the credentials of a request that needs some.
+fn refuse_caller(app: &App, parts: &Parts) -> Option<ApiError> {
+    let path = parts.uri.path();
+    let is_open = parts.method == Method::OPTIONS || route::Own::of(path).is_some() || voice_calls::is_path(path);
+    if is_open { None } else { authenticated(app, &parts.headers).err() }
+}
+
 /// What became of the body of a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum ReadBody {
@@ -210,8 +221,8 @@ enum ReadBody {
     Lost,
 }
 
-/// Reads a body up to one byte more than is allowed.
-async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B, patience: Duration) -> ReadBody {
+/// Reads a body, and holds it up to one byte more than `kept_max`.
+async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B, kept_max: usize, patience: Duration) -> ReadBody {
     if body.is_end_stream() {
         return ReadBody::Whole(Bytes::new());
     }
@@ -221,12 +232,12 @@ async fn read_body<B: Body<Data = Bytes> + Unpin>(mut body: B, patience: Duratio
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.ok()?.into_data() else { continue };
             received += data.len();
-            if received <= api::limits::BODY_BYTES_MAX {
+            if received <= kept_max {
                 all.extend_from_slice(&data);
             } else if received <= limits::BODY_BYTES_DISCARDED_MAX {
                 // Whoever parses it sees that it is too large. The rest is read all the same: most clients look for an
                 // answer only after they have sent everything.
-                all.resize(api::limits::BODY_BYTES_MAX + 1, 0);
+                all.resize(kept_max + 1, 0);
             } else {
                 break;
             }
@@ -278,8 +289,8 @@ async fn carry_out(app: &App, received: &Received<'_>) -> (Outgoing, &'static st
     if voice_calls::is_path(received.path) {
         return (voice_calls::answer(app, received).await.into(), "voice");
     }
-    // Credentials come first: nobody else learns what there is.
-    let caller = match authenticated(app, received) {
+    // Credentials come first: nobody else learns what there is. While the body came they may have been taken back.
+    let caller = match authenticated(app, received.headers) {
         Ok(caller) => caller,
         Err(error) => return (error.answer().into(), "unauthenticated"),
     };
@@ -329,8 +340,8 @@ impl Received<'_> {
     }
 }
 
-fn authenticated(app: &App, received: &Received<'_>) -> Result<Caller, ApiError> {
-    let authorization = received.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+fn authenticated(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let authorization = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     authenticate(authorization, &app.accounts.read())
 }
 
@@ -552,13 +563,13 @@ mod tests {
     #[tokio::test]
     async fn a_body_arrives_or_is_late_or_is_lost() {
         let moment = Duration::from_millis(20);
-        assert_eq!(read_body(Full::new(Bytes::from("a=b")), moment).await, ReadBody::Whole(Bytes::from("a=b")));
+        assert_eq!(read_body(Full::new(Bytes::from("a=b")), 3, moment).await, ReadBody::Whole(Bytes::from("a=b")));
         let (pieces, body) = tokio::sync::mpsc::channel(1);
         pieces.send(Ok(Bytes::from("a="))).await.unwrap();
-        assert_eq!(read_body(Streamed(body), moment).await, ReadBody::Late);
+        assert_eq!(read_body(Streamed(body), 3, moment).await, ReadBody::Late);
         let (pieces, body) = tokio::sync::mpsc::channel(1);
         pieces.send(Err(event_stream::Broken)).await.unwrap();
-        assert_eq!(read_body(Streamed(body), moment).await, ReadBody::Lost);
+        assert_eq!(read_body(Streamed(body), 3, moment).await, ReadBody::Lost);
     }
 
     #[test]
