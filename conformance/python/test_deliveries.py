@@ -143,6 +143,31 @@ def test_a_replay_keeps_sid_and_idempotency_token(desk):
     assert desk.deliveries.counters()["delivered"] == 1
 
 
+def test_of_many_replays_at_once_one_is_carried_out(desk):
+    """Only time lets the delivery fail again, and it stands still."""
+    desk.context.update(event_callback_url=desk.receiver.url + "/events#rc=5&rp=5xx")
+    desk.context.tasks.create(routing_target=desk.queue.sid)
+    desk.clock.advance(3600)
+    (letter,) = desk.deliveries.list(EventType="task.created")
+    released = threading.Event()
+    desk.receiver.answers["/events"] = lambda _: (released.wait(60), FAILURE)[1]
+    statuses = []
+
+    def replay():
+        answer = requests.post(
+            letter["url"], data={"Replay": "true"}, auth=desk.deliveries.session.auth, timeout=60
+        )  # fmt: skip
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=replay) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    released.set()
+    assert sorted(statuses) == [200] + [404] * 9
+
+
 def test_all_are_sent_again_in_order_per_task(desk):
     tasks = [make(desk) for _ in range(20)]
     for task in tasks:

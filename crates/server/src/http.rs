@@ -74,6 +74,8 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     pub(crate) streams: Arc<Streams>,
     pub(crate) delivered: Arc<Delivered>,
+    /// Held while dead letters are looked up and sent again, so that none is sent again twice.
+    pub(crate) replays: tokio::sync::Mutex<()>,
     /// With which the voice provider signs; `None` without one.
     pub(crate) voice_auth_token: Option<String>,
     /// Workspaces ever made here: the number of the next one.

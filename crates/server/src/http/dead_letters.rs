@@ -54,12 +54,16 @@ async fn carry_out(app: &App, request: &DeliveriesRequest) -> Result<Answer, Api
             Ok(render_delivery(request, &shown(&letter, &delivery)))
         }
         DeliveriesAsk::Replay(sid) => {
+            let _alone = app.replays.lock().await;
             let (letter, delivery) = one(app, request, *sid).await?;
             let shown = DeadDelivery { is_replayed: true, ..shown(&letter, &delivery) };
             commit(app, vec![again(delivery)]).await?;
             Ok(render_delivery(request, &shown))
         }
-        DeliveriesAsk::ReplayAll => replay_all(app, workspace).await,
+        DeliveriesAsk::ReplayAll => {
+            let _alone = app.replays.lock().await;
+            replay_all(app, workspace).await
+        }
     }
 }
 
