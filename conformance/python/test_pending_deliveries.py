@@ -188,6 +188,21 @@ def test_what_a_guaranteed_delivery_waits_for_survives_kills(virtual_servers, qu
     assert server.stop() == 0
 
 
+def test_the_clock_names_the_end_of_the_pause_of_a_callback_that_failed(virtual_servers, quiet_receiver):
+    server = virtual_servers(POINTSMAN_CALLBACKS_GUARANTEED="true")
+    quiet_receiver.answers["/events"] = (503, JSON, "")
+    shop = Shop(connect(server.url), quiet_receiver)
+    shop.task()
+    clock = Clock(server.url)
+    told_by_move = clock.quiet()["next_deadline"]
+    attempts = len(quiet_receiver.callbacks("/events"))
+    until = clock.read()["next_deadline"]
+    assert until is not None
+    assert until == told_by_move
+    clock.session.post(clock.url, data={"Until": until}, timeout=60)
+    assert attempts < len(quiet_receiver.callbacks("/events")), "there it goes on"
+
+
 def test_a_receiver_that_is_down_at_the_kill_is_told_when_it_is_up_again(virtual_servers):
     server = virtual_servers(POINTSMAN_CALLBACKS_GUARANTEED="true")
     receiver = Receiver(listening=False)

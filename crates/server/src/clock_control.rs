@@ -47,9 +47,13 @@ struct Pass {
 }
 
 impl ClockControl {
-    /// The earliest timer of all workspaces.
+    /// The earliest timer of all workspaces, or the end of the first pause of a callback that has failed.
     pub(crate) async fn next_deadline(&self) -> Result<Option<Timestamp>, MoveError> {
-        self.pass().await.map(|pass| pass.next_deadline)
+        let of_engines = self.pass().await?.next_deadline;
+        let (asked, told) = oneshot::channel();
+        self.deliveries.send(DeliveryMessage::NextDeadline(asked)).await.map_err(|_| MoveError::Unavailable)?;
+        let of_deliveries = told.await.map_err(|_| MoveError::Unavailable)?;
+        Ok([of_engines, of_deliveries].into_iter().flatten().min())
     }
 
     /// Moves time forward by a duration. Returns the next deadline.

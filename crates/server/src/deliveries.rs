@@ -38,6 +38,8 @@ pub(crate) enum DeliveryMessage {
     Reload,
     /// Tell when nothing is under way or could go.
     WhenIdle(oneshot::Sender<Idle>),
+    /// Tell when the next pause of a failed one ends.
+    NextDeadline(oneshot::Sender<Option<Timestamp>>),
     /// Finish what is under way and end.
     Stop,
 }
@@ -137,6 +139,10 @@ impl Running {
                     Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
                     Some(DeliveryMessage::Reload) => self.has_more = true,
                     Some(DeliveryMessage::WhenIdle(idle)) => self.waiting_for_idle.push(idle),
+                    Some(DeliveryMessage::NextDeadline(asked)) => {
+                        // Whoever asked may be gone.
+                        let _ = asked.send(self.task.deliveries.next_deadline());
+                    }
                     Some(DeliveryMessage::Stop) | None => break,
                 },
                 Some(finished) = self.attempts.join_next(), if !self.attempts.is_empty() => {

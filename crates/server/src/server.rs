@@ -398,7 +398,7 @@ impl Parts {
             clock_control,
             health: Arc::clone(&health),
             delivered,
-            replays: Default::default(),
+            replays: Mutex::default(),
             streams: Arc::new(Streams::new(Arc::clone(&metrics), stop.clone())),
             metrics,
             rates: Rates::new(configuration.rates.clone()),
