@@ -327,3 +327,25 @@ def test_deadlines_that_pass_while_the_server_is_down_fire_at_the_start(own_serv
     ended = connect(server.url).taskrouter.v1.workspaces(world.sid).tasks(task.sid).fetch()
     assert (ended.assignment_status, ended.reason) == ("canceled", "Task TTL Exceeded")
     assert server.stop() == 0
+
+
+# A log that cannot be written
+
+
+def pipe_without_a_reader() -> int:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize("make_log", [lambda: "/dev/full", pipe_without_a_reader], ids=["full", "gone"])
+def test_a_log_that_cannot_be_written_stops_nothing(own_server, make_log):
+    server = own_server
+    server.stop()
+    server.log_to = make_log()
+    server.start()
+    world = World(connect(server.url))
+    assert requests.get(f"{server.url}/v1/Workspaces", timeout=30).status_code == 401, "a line is due"
+    task = world.task(workflow_sid=world.workflow("W", {"default_filter": {"queue": world.queue("Q").sid}}).sid)
+    assert world.fetch(task).assignment_status == "pending"
+    assert server.stop() == 0

@@ -33,13 +33,15 @@ class Server:
         self.process: subprocess.Popen | None = None
         self.url = ""
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
+        #: Where the log goes instead: the path of a device, or the end of a pipe.
+        self.log_to: str | int | None = None
 
     def start(self, listen: str = "127.0.0.1:0") -> "Server":
         """Starts the process and waits for the ready line."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("POINTSMAN_")}
         environment.update(POINTSMAN_ACCOUNT_SID=ACCOUNT_SID, POINTSMAN_AUTH_TOKEN=AUTH_TOKEN, **self.environment)
         command = [str(binary()), "serve", "--listen", listen, "--data-dir", str(self.data_dir), *self.options]
-        with self.log_path.open("ab") as log:
+        with open(self.log_to or self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=_read_lines, args=(self.process.stdout, lines), daemon=True).start()

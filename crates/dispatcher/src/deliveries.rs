@@ -543,6 +543,8 @@ impl Waiting {
         if self.stage == Stage::Fallback {
             number ^= 1;
         }
+        // Version 4 and the variant of RFC 9562: consumers may keep it as a UUID.
+        number = number & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
         let hex = format!("{number:032x}");
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }

@@ -13,6 +13,9 @@ use proptest::prelude::*;
 use crate::bench::{Bench, MINE, facts, text};
 
 const CALLER: &str = "CAcccccccccccccccccccccccccccccccc";
+/// The Worker's call, and another.
+const FIRST: &str = "CA11111111111111111111111111111111";
+const SECOND: &str = "CA22222222222222222222222222222222";
 const ATTRIBUTES: &str = "%7B%22call_sid%22%3A%22CAcccccccccccccccccccccccccccccccc%22%2C%22to%22%3A%22%2B15550100%22\
      %2C%22from%22%3A%22%2B15550111%22%7D";
 const OUTBOUND: &str = "%7B%22outbound_to%22%3A%22%2B15550123%22%2C%22from%22%3A%22%2B15550100%22%7D";
@@ -155,21 +158,23 @@ impl Call {
                 }
             }
             Happening::Answer(status) => {
-                let body = br#"{"sid":"CA1","call_sid":"CA1","conference_sid":"CF1","code":21215,"message":"no"}"#;
-                self.answer(VoiceOutcome::Answered { status: *status, body: body.to_vec() });
+                let body = format!(
+                    r#"{{"sid":"{FIRST}","call_sid":"{FIRST}","conference_sid":"CF1","code":21215,"message":"no"}}"#
+                );
+                self.answer(VoiceOutcome::Answered { status: *status, body: body.into_bytes() });
             }
             Happening::Unreachable => self.answer(VoiceOutcome::Failed { reason: "refused".to_string() }),
             Happening::Progress(status) => {
-                self.voice(VoiceCallbackKind::Status(sid()), &[("CallSid", "CA1"), ("CallStatus", status)]);
+                self.voice(VoiceCallbackKind::Status(sid()), &[("CallSid", FIRST), ("CallStatus", status)]);
             }
             Happening::Conference(event, of_worker) => {
-                let call = if *of_worker { "CA1" } else { CALLER };
+                let call = if *of_worker { FIRST } else { CALLER };
                 let form = [("ConferenceSid", "CF1"), ("StatusCallbackEvent", event), ("CallSid", call)];
                 self.voice(VoiceCallbackKind::Conference(sid()), &form);
             }
-            Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", "CA1")]),
-            Happening::DialReservation => self.voice(VoiceCallbackKind::DialReservation(sid()), &[("CallSid", "CA1")]),
-            Happening::DialResult => self.voice(VoiceCallbackKind::DialResult(sid()), &[("CallSid", "CA1")]),
+            Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", FIRST)]),
+            Happening::DialReservation => self.voice(VoiceCallbackKind::DialReservation(sid()), &[("CallSid", FIRST)]),
+            Happening::DialResult => self.voice(VoiceCallbackKind::DialResult(sid()), &[("CallSid", FIRST)]),
             Happening::Update(body) => {
                 self.request("POST", &path, body);
             }
@@ -240,7 +245,7 @@ fn reports_of_another_call_change_nothing() {
     call.happens(&Happening::Answer(201));
     let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
     for status in ["in-progress", "completed", "busy"] {
-        call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", "CA2"), ("CallStatus", status)]);
+        call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", SECOND), ("CallStatus", status)]);
         assert_eq!(call.status(), "pending");
     }
 }
@@ -262,12 +267,12 @@ fn the_late_answer_to_an_instruction_that_was_replaced_is_not_taken_for_the_pres
     call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
     call.happens(&Happening::Answer(201));
     assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::CallWorker, VoiceStep::HangUp], "nobody waits for it");
-    let answer = br#"{"sid":"CA2"}"#.to_vec();
+    let answer = format!(r#"{{"sid":"{SECOND}"}}"#).into_bytes();
     call.answer(VoiceOutcome::Answered { status: 201, body: answer });
     call.happens(&Happening::Progress("in-progress"));
-    assert_eq!(call.status(), "pending", "CA1 was the call of the first");
+    assert_eq!(call.status(), "pending", "that was the call of the first");
     let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
-    call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", "CA2"), ("CallStatus", "in-progress")]);
+    call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", SECOND), ("CallStatus", "in-progress")]);
     assert_eq!(call.status(), "accepted");
 }
 
@@ -280,4 +285,15 @@ fn a_call_is_given_up_after_ten_minutes() {
     assert_eq!(call.steps, [VoiceStep::CallWorker]);
     call.happens(&Happening::Wait(10_000));
     assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::HangUp]);
+}
+
+#[test]
+fn an_answer_that_names_no_call_is_a_failure() {
+    for body in ["", "{}", r#"{"sid":""}"#, r#"{"sid":"CA1"}"#, r#"{"sid":"CF11111111111111111111111111111111"}"#] {
+        let mut call = Call::new(ATTRIBUTES);
+        call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+        let first = call.reservation();
+        call.answer(VoiceOutcome::Answered { status: 201, body: body.as_bytes().to_vec() });
+        assert_ne!(call.reservation(), first, "it was canceled and offered anew: {body}");
+    }
 }

@@ -144,6 +144,9 @@ fn a_request_is_signed_and_keeps_its_idempotency_token_over_a_retry() {
     assert!(deliveries.finished(first.id, refused(), 10, NOW).is_empty());
     let second = start(&mut deliveries).remove(0);
     assert_eq!(header(&first, "I-Twilio-Idempotency-Token"), header(&second, "I-Twilio-Idempotency-Token"));
+    let token = header(&first, "I-Twilio-Idempotency-Token").unwrap();
+    assert_eq!((&token[14..15], &token[8..9], token.len()), ("4", "-", 36), "a UUID of version 4: {token}");
+    assert!("89ab".contains(&token[19..20]), "its variant: {token}");
 }
 
 #[test]
