@@ -6,10 +6,11 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+import requests
 from support.client import connect
 from support.clock import Clock
 from support.receiver import Receiver
-from support.server import AUTH_TOKEN, Server
+from support.server import ACCOUNT_SID, AUTH_TOKEN, Server
 from support.voice import AUTH_TOKEN as VOICE_TOKEN
 from support.world import Office, inbound
 
@@ -76,5 +77,31 @@ def test_no_secret_is_ever_logged(tmp_path, voice, receiver):
             assert secret not in log
             assert b64encode(secret.encode()).decode()[:-4] not in log
         assert json.dumps(log).count("Basic ") == 0
+    finally:
+        server.kill()
+
+
+def test_the_log_says_why_credentials_were_wrong_and_no_secret(tmp_path):
+    server = Server(tmp_path / "data", environment={"POINTSMAN_LOG_LEVEL": "debug"}).start()
+    wrong = "0" * 31 + "w"
+    stranger, lost_key = "AC" + "9" * 32, "SK" + "9" * 32
+    try:
+        for user, password in [(ACCOUNT_SID, wrong), (stranger, wrong), (lost_key, wrong), (AUTH_TOKEN, ACCOUNT_SID)]:
+            assert requests.get(f"{server.url}/v1/Workspaces", auth=(user, password), timeout=30).status_code == 401
+        bad = requests.get(f"{server.url}/v1/Workspaces", headers={"Authorization": f"Basic {wrong}"}, timeout=30)
+        assert bad.status_code == 401
+        assert server.stop() == 0
+        log = server.log_path.read_text()
+        lines = [line for line in log.splitlines() if "auth" in line]
+        for words in (
+            ["wrong token of an account", ACCOUNT_SID, "is_known=true"],
+            ["wrong token of an account", stranger, "is_known=false"],
+            ["wrong secret of a key", lost_key, "is_known=false"],
+            ["the user is neither the SID of an account nor of a key"],
+            ["credentials cannot be read"],
+        ):
+            assert any(all(word in line for word in words) for line in lines), (words, lines)
+        for secret in (AUTH_TOKEN, wrong):
+            assert secret not in log
     finally:
         server.kill()

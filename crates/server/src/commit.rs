@@ -279,7 +279,7 @@ fn stored_change(change: OutboxChange) -> pointsman_store::OutboxChange {
             sid: delivery.sid(),
             workspace: delivery.workspace.bytes(),
             key: delivery.line(),
-            due_ms: delivery.at().0,
+            at_ms: delivery.at().0,
             payload: record::delivery::encode(&delivery),
         }),
         OutboxChange::Done { sid } => pointsman_store::OutboxChange::Done { sid },

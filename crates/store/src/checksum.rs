@@ -27,7 +27,7 @@ pub(crate) fn history_event(workspace: &Sid, id: i64, at_ms: i64, sid: &Sid, kin
 
 /// `at_ms`: when it is due, or when it was given up.
 pub(crate) fn delivery(entry: &OutboxEntry, is_dead: bool, at_ms: i64) -> u32 {
-    let OutboxEntry { sid, workspace, key, due_ms: _, payload } = entry;
+    let OutboxEntry { sid, workspace, key, at_ms: _, payload } = entry;
     of_parts(&[sid, workspace, key, &[is_dead.into()], &at_ms.to_le_bytes(), payload])
 }
 

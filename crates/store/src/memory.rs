@@ -189,7 +189,7 @@ impl State {
                 let delivery = self.outbox_numbers.get(sid).and_then(|number| self.outbox.get_mut(number));
                 if let Some(delivery) = delivery.filter(|delivery| !delivery.is_dead) {
                     delivery.is_dead = true;
-                    delivery.entry.due_ms = *at_ms;
+                    delivery.entry.at_ms = *at_ms;
                     delivery.entry.payload.clone_from(payload);
                 }
             }
@@ -397,7 +397,7 @@ impl Store for MemoryStore {
     fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
         let mut state = self.lock();
         state.retain_deliveries(|delivery| {
-            !delivery.is_dead || delivery.entry.due_ms >= retention.of(delivery.entry.workspace)
+            !delivery.is_dead || delivery.entry.at_ms >= retention.of(delivery.entry.workspace)
         });
         state.history.synchronize();
         Ok(state.history.retain(retention))
@@ -478,8 +478,8 @@ impl Store for MemoryStore {
 }
 
 fn letter_of(number: OutboxNumber, delivery: &Delivery) -> DeadLetter {
-    let OutboxEntry { sid, workspace, key, due_ms, payload } = delivery.entry.clone();
-    DeadLetter { number, sid, workspace, key, at_ms: due_ms, payload }
+    let OutboxEntry { sid, workspace, key, at_ms, payload } = delivery.entry.clone();
+    DeadLetter { number, sid, workspace, key, at_ms, payload }
 }
 
 fn cut<'a>(records: impl Iterator<Item = (Position, &'a Record)>, limit: ReadLimit) -> Vec<(Position, Record)> {

@@ -14,8 +14,8 @@ pub struct OutboxEntry {
     pub workspace: Sid,
     /// Deliveries of one key go out in order.
     pub key: Sid,
-    /// When the next attempt is due, in milliseconds since the Unix epoch.
-    pub due_ms: i64,
+    /// When what it tells has happened, or, once it is dead, when it failed for good; milliseconds since the Unix epoch.
+    pub at_ms: i64,
     /// At most [`limits::OUTBOX_PAYLOAD_BYTES_MAX`] bytes.
     pub payload: Vec<u8>,
 }

@@ -30,8 +30,8 @@ pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusql
 }
 
 fn put(connection: &Connection, entry: &OutboxEntry) -> rusqlite::Result<()> {
-    let checksum = checksum::delivery(entry, false, entry.due_ms);
-    let values = params![entry.sid, entry.workspace, entry.key, entry.due_ms, checksum, entry.payload];
+    let checksum = checksum::delivery(entry, false, entry.at_ms);
+    let values = params![entry.sid, entry.workspace, entry.key, entry.at_ms, checksum, entry.payload];
     // Not an upsert: that would use up a number for a delivery that keeps its own.
     let updated = connection
         .prepare_cached(
@@ -56,7 +56,7 @@ fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusql
     let mut rows = statement.query([sid])?;
     let Some(row) = rows.next()? else { return Ok(()) };
     let (workspace, key): (Sid, Sid) = (row.get(0)?, row.get(1)?);
-    let entry = OutboxEntry { sid: *sid, workspace, key, due_ms: at_ms, payload: payload.to_vec() };
+    let entry = OutboxEntry { sid: *sid, workspace, key, at_ms, payload: payload.to_vec() };
     let checksum = checksum::delivery(&entry, true, at_ms);
     connection
         .prepare_cached("UPDATE outbox SET is_dead = 1, at_ms = ?2, checksum = ?3, payload = ?4 WHERE sid = ?1")?
@@ -176,8 +176,8 @@ pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckRepo
 fn letter_of(row: &Row<'_>, path: &Path) -> Result<DeadLetter, ReadError> {
     let (number, entry, found, expected) = entry_of(row).map_err(read_failed("read a dead letter", path))?;
     verify(path, number, found, expected)?;
-    let OutboxEntry { sid, workspace, key, due_ms, payload } = entry;
-    Ok(DeadLetter { number, sid, workspace, key, at_ms: due_ms, payload })
+    let OutboxEntry { sid, workspace, key, at_ms, payload } = entry;
+    Ok(DeadLetter { number, sid, workspace, key, at_ms, payload })
 }
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, u32)> {
@@ -186,10 +186,10 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, 
         sid: row.get(1)?,
         workspace: row.get(2)?,
         key: row.get(3)?,
-        due_ms: row.get(4)?,
+        at_ms: row.get(4)?,
         payload: row.get(6)?,
     };
-    let found = checksum::delivery(&entry, row.get(7)?, entry.due_ms);
+    let found = checksum::delivery(&entry, row.get(7)?, entry.at_ms);
     Ok((number, entry, found, row.get(5)?))
 }
 

@@ -74,12 +74,12 @@ pub(crate) fn row(position: u64, workspace: u64, number: u64, at_ms: i64) -> His
     }
 }
 
-pub(crate) fn put(number: u64, workspace: u64, due_ms: i64) -> OutboxChange {
+pub(crate) fn put(number: u64, workspace: u64, at_ms: i64) -> OutboxChange {
     OutboxChange::Put(OutboxEntry {
         sid: sid(number),
         workspace: sid(workspace),
         key: sid(number % 2),
-        due_ms,
+        at_ms,
         payload: format!("delivery {number}").into_bytes(),
     })
 }
