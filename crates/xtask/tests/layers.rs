@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dispatcher", &["api", "engine", "expression", "record", "token"]),
     ("server", &["api", "dispatcher", "engine", "record", "store", "token"]),
     ("pointsman", &["api", "server"]),
-    ("simulator", &["engine", "expression"]),
+    ("simulator", &["dispatcher", "engine", "expression", "record", "store"]),
     ("bench", &["engine", "expression"]),
     ("xtask", &["api"]),
 ];

@@ -304,7 +304,8 @@ mod tests {
         assert!(csv.lines().nth(11).unwrap().ends_with(",1000,0,0"), "{csv}");
         let table = table(&run);
         assert!(table.contains("| beside a snapshot (1, at most 1000 ms) | 21 |"), "{table}");
-        assert!(table.contains("p99 beside any of these / p99 otherwise: 1.0"), "{table}");
+        assert!(table.contains("p99 of requests beside any of these / p99 otherwise: 1.0"), "{table}");
+        assert!(table.contains("p99 of commits beside any of these / p99 otherwise: 1.00."), "{table}");
         let picture = svg(&run);
         assert_eq!(picture.matches("<circle").count(), 60);
         assert!(picture.ends_with("</svg>\n") && !picture.contains("NaN"));

@@ -55,6 +55,8 @@ async fn carry_out(app: &App, request: &DeliveriesRequest) -> Result<Answer, Api
         }
         DeliveriesAsk::Replay(sid) => {
             let _alone = app.replays.lock().await;
+            // A replay whose client has gone may have left its commit behind.
+            commit(app, Vec::new()).await?;
             let (letter, delivery) = one(app, request, *sid).await?;
             let shown = DeadDelivery { is_replayed: true, ..shown(&letter, &delivery) };
             commit(app, vec![again(delivery)]).await?;
@@ -62,6 +64,7 @@ async fn carry_out(app: &App, request: &DeliveriesRequest) -> Result<Answer, Api
         }
         DeliveriesAsk::ReplayAll => {
             let _alone = app.replays.lock().await;
+            commit(app, Vec::new()).await?;
             replay_all(app, workspace).await
         }
     }
