@@ -138,8 +138,8 @@ where
     let number = app.requests.fetch_add(1, Ordering::Relaxed);
     let request_id = derive_sid::<RequestId>(app.request_seed, number);
     let (parts, body) = request.into_parts();
-    let unauthenticated = refuse_caller(&app, &parts);
     // Nobody makes the server hold a body who may not send one.
+    let unauthenticated = if body.is_end_stream() { None } else { refuse_caller(&app, &parts) };
     let kept_max = if unauthenticated.is_none() { api::limits::BODY_BYTES_MAX } else { 0 };
     let body = read_body(body, kept_max, limits::BODY_TIMEOUT).await;
     let (outgoing, route) = match &body {

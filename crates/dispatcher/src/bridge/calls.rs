@@ -382,17 +382,7 @@ fn enqueue(
     };
     let task = match made_before(turn.state(), workflow, call) {
         Some(task) => task,
-        None => match turn.apply(Command::CreateTask(create)) {
-            Ok(Reply::Task(id)) => {
-                let task = turn.state().task(id).expect("just created");
-                if task.status.is_terminal() {
-                    return Err(ApiError::new(&errors::VOICE_NO_MATCH, &[("workflow", &workflow)]));
-                }
-                task.sid
-            }
-            Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
-            Err(rejection) => return Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
-        },
+        None => make_task(turn, create, workflow)?,
     };
     let mut action = requests::callback_url(api, VoiceCallbackKind::EnqueueResult(task), turn.state().workspace().sid);
     if let Some(next) = callback.query_value("action") {
@@ -401,6 +391,20 @@ fn enqueue(
     // An empty one is silence, which is not the music of none.
     let wait_url = callback.query.iter().find(|(name, _)| name == "waitUrl").map(|(_, url)| url.as_str());
     Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &action, wait_url)))
+}
+
+fn make_task(turn: &mut Turn<'_>, create: CreateTask, workflow: Sid<Workflow>) -> Result<Sid<Task>, ApiError> {
+    match turn.apply(Command::CreateTask(create)) {
+        Ok(Reply::Task(id)) => {
+            let task = turn.state().task(id).expect("just created");
+            if task.status.is_terminal() {
+                return Err(ApiError::new(&errors::VOICE_NO_MATCH, &[("workflow", &workflow)]));
+            }
+            Ok(task.sid)
+        }
+        Ok(other) => unreachable!("creating a Task gives a Task, not {other:?}"),
+        Err(rejection) => Err(rejections::error(&rejection, turn.state(), Target::Workspace)),
+    }
 }
 
 /// The Task that waits for a call already: a provider that heard no answer asks again.
