@@ -3,8 +3,10 @@
 #[path = "support/server.rs"]
 mod server;
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::process::Output;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -41,6 +43,41 @@ fn a_backup_of_a_running_server_restores_to_a_server_that_answers_the_same() {
     let events = serving.send("GET", &format!("/v1/Workspaces/{workspace}/Events?Minutes=60&PageSize=1000"), "");
     let created = events.1["events"].as_array().unwrap().iter().filter(|event| event["event_type"] == "task.created");
     assert_eq!(created.count(), 20);
+    serving.stop();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn somebody_who_looks_into_a_day_of_the_history_takes_nothing_from_the_server() {
+    let root = tempfile::tempdir().unwrap();
+    let mut command = pointsman(&["serve", "--listen", "127.0.0.1:0"], Some(root.path()));
+    command.env("POINTSMAN_SNAPSHOT_RECORDS", "100");
+    let serving = Serving::start(command);
+    let workspace = lively(&serving, 1);
+    let tasks = format!("/v1/Workspaces/{workspace}/Tasks");
+    // The second snapshot comes after the journal was trimmed for the first, and the history synchronized for that.
+    let snapshots = root.path().join("snapshots");
+    let names = || fs::read_dir(&snapshots).unwrap().map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>();
+    let mut seen = names();
+    while seen.len() < 2 {
+        serving.make(&tasks, "");
+        seen.extend(names());
+    }
+    let day = fs::read_dir(root.path().join("history")).unwrap().map(|entry| entry.unwrap().path());
+    let day = day.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "sqlite")).unwrap();
+    // SQLite takes the log of a database away when its last user leaves; it knows its users by their locks.
+    let script = "import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute('SELECT count(*) FROM events').fetchall()
+connection.close()";
+    assert!(Command::new("python3").args(["-c", script]).arg(&day).status().unwrap().success());
+    let task = serving.make(&tasks, "");
+    let held = fs::read_dir(format!("/proc/{}/fd", serving.child.id())).unwrap();
+    let held = held.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    let lost: Vec<_> = held.filter(|path| path.to_string_lossy().ends_with("(deleted)")).collect();
+    assert_eq!(lost, Vec::<PathBuf>::new());
+    let (_, listed) = serving.send("GET", &format!("/v1/Workspaces/{workspace}/Events?TaskSid={task}"), "");
+    assert_eq!(listed["events"][0]["resource_sid"], task);
     serving.stop();
 }
 

@@ -31,6 +31,11 @@ pub const HISTORY_COUNTER_BITS: u32 = 20;
 pub const HISTORY_SID_RUN_EVENTS: usize = 8_192;
 /// Interned references that the projection remembers before it forgets them all and reads them again.
 pub const HISTORY_KEYS_CACHED_MAX: usize = 262_144;
+/// Events written together from which on they go to the disk bit by bit; fewer are small enough, and often awaited.
+pub const HISTORY_TRICKLE_ROWS: usize = 256;
+/// Pages of 4 KiB in the log of a day of the history after which they are brought into its file. The more there are,
+/// the more of them are of the same page, which is written once then.
+pub const HISTORY_LOG_PAGES: i64 = 16_000;
 
 /// Longest payload of one delivery in the outbox.
 pub const OUTBOX_PAYLOAD_BYTES_MAX: usize = 1 << 20;
@@ -43,7 +48,7 @@ pub const META_KEY_BYTES_MAX: usize = 128;
 pub const META_VALUE_BYTES_MAX: usize = 1 << 20;
 
 /// Journal records deleted per transaction, so that appends are never held up for long.
-pub const TRIM_SLICE_RECORDS: usize = 500;
+pub const TRIM_SLICE_RECORDS: usize = 200;
 /// Events, and entries of the index of what they mention, that are looked at per transaction when a workspace's events
 /// go out of a day that others keep.
 pub const REMOVAL_SLICE_ROWS: usize = 2_000;

@@ -1,6 +1,6 @@
 //! The event history: one file per UTC day.
 //!
-//! The files are a projection, so their commits are not synchronized. What makes that safe:
+//! The files are a projection, so none of their commits need be durable. What makes that safe:
 //!
 //! - each file says in the transaction that adds its rows up to which position it has its own (`rows_position`), and,
 //!   when it is the last one to get rows of a call, up to which position all files have theirs
@@ -10,7 +10,9 @@
 //!   there passes over the rows that a file has already.
 
 pub(super) mod day_file;
+mod descriptors;
 mod removal;
+mod trickle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -31,6 +33,7 @@ use super::directory::synchronize_directory;
 use super::journal::HistoryFloor;
 
 use self::day_file::DayWriter;
+use self::descriptors::{Descriptor, Descriptors};
 
 pub(super) const DIRECTORY: &str = "history";
 
@@ -47,14 +50,22 @@ pub(super) struct History {
     /// Days that have a file.
     days: Mutex<BTreeSet<Day>>,
     open_days: Mutex<OpenDays>,
+    descriptors: Arc<Descriptors>,
 }
 
 /// Files open for reading; those not used for longest are closed.
 #[derive(Debug)]
 struct OpenDays {
-    readers: BTreeMap<Day, (Arc<Readers>, u64)>,
+    readers: BTreeMap<Day, (Arc<DayReaders>, u64)>,
     uses: u64,
     open_max: usize,
+}
+
+#[derive(Debug)]
+struct DayReaders {
+    readers: Readers,
+    /// Given back when the connections are closed: fields go in this order.
+    _descriptor: Descriptor,
 }
 
 impl History {
@@ -67,10 +78,17 @@ impl History {
             source,
         })?;
         let mut position = floor.position;
+        let descriptors = Arc::new(Descriptors::default());
         let mut newest: Option<(Position, Day)> = None;
         for &day in &days {
+            let path = day_file::path(&directory, day);
+            let descriptor = descriptors.of(&directory, day, false).map_err(|source| OpenError::File {
+                step: "open",
+                path: path.clone(),
+                source,
+            })?;
             // A process that was killed may have left commits that only the page cache has.
-            day_file::synchronize(&day_file::path(&directory, day))?;
+            day_file::synchronize(&path, &descriptor)?;
             newest = newest.max(Some((day_file::projected_position(&directory, day)?, day)));
         }
         if let Some((projected, _)) = newest {
@@ -88,9 +106,10 @@ impl History {
                 uses: 0,
                 open_max: options.history_days_open_max.max(1),
             }),
+            descriptors,
         };
         if let Some((_, day)) = newest {
-            let writer = DayWriter::open(&history.directory, day)?;
+            let writer = DayWriter::open(&history.directory, day, &history.descriptors)?;
             *history.writer.lock() = Some(writer);
         }
         // A crash may have come between noting the floor and removing what lies below it.
@@ -154,11 +173,12 @@ impl History {
                     }
                     other.synchronize()?;
                 }
-                let writer = DayWriter::open(&self.directory, day).map_err(|source| WriteError::Failed {
-                    step: "open a day of the history",
-                    path: self.directory.clone(),
-                    source: Box::new(source),
-                })?;
+                let writer =
+                    DayWriter::open(&self.directory, day, &self.descriptors).map_err(|source| WriteError::Failed {
+                        step: "open a day of the history",
+                        path: self.directory.clone(),
+                        source: Box::new(source),
+                    })?;
                 lock(&self.days).insert(day);
                 writer
             }
@@ -184,7 +204,7 @@ impl History {
         for day in self.days_of(query, walk.ascending, walk.from.map(|key| Day::of(key.at_ms))) {
             let wanted = walk.limit + 1 - events.len();
             let bound = walk.from.filter(|key| Day::of(key.at_ms) == day).map(|key| key.id);
-            let readers = self.readers(day);
+            let DayReaders { readers, .. } = &*self.readers(day)?;
             readers.read("read the history", |connection| {
                 day_file::select(connection, readers.path(), query, walk.ascending, bound, wanted, &mut events)
             })?;
@@ -198,7 +218,7 @@ impl History {
     pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError> {
         let days: Vec<Day> = lock(&self.days).iter().rev().copied().collect();
         for day in days {
-            let readers = self.readers(day);
+            let DayReaders { readers, .. } = &*self.readers(day)?;
             let found = readers.read("look for an event in the history", |connection| {
                 day_file::find(connection, readers.path(), workspace, sid)
             })?;
@@ -240,6 +260,7 @@ impl History {
         }
         lock(&self.days).remove(&day);
         lock(&self.open_days).readers.remove(&day);
+        self.descriptors.forget(day);
         remove_day(&self.directory, day).map_err(|source| WriteError::Failed {
             step: "remove a day of the history",
             path: day_file::path(&self.directory, day),
@@ -252,6 +273,11 @@ impl History {
     /// - The projection waits for one piece at a time.
     fn retain_of_day(&self, day: Day, retention: &Retention, dropped: &mut Dropped) -> Result<(), WriteError> {
         let path = day_file::path(&self.directory, day);
+        let descriptor = self.descriptors.of(&self.directory, day, false).map_err(|source| WriteError::Failed {
+            step: "open a day of the history",
+            path: path.clone(),
+            source: Box::new(source),
+        })?;
         let connection = removal::open(&path)?;
         let mut current = self.without_writer(day)?;
         let kept = removal::workspaces(&connection, &path)?;
@@ -265,7 +291,7 @@ impl History {
             return self.drop_day(&mut current, day);
         }
         let over = over.into_iter().map(|(sid, key)| (*sid, *key)).collect();
-        let mut removal = removal::Removal::begin(connection, &path, over)?;
+        let mut removal = removal::Removal::begin(connection, descriptor, &path, over)?;
         drop(current);
         loop {
             let current = self.without_writer(day)?;
@@ -289,7 +315,7 @@ impl History {
     pub(super) fn check(&self, report: &mut CheckReport, inspection: &mut Inspection<'_>) -> Result<(), ReadError> {
         let days: Vec<Day> = lock(&self.days).iter().copied().collect();
         for day in days {
-            let readers = self.readers(day);
+            let DayReaders { readers, .. } = &*self.readers(day)?;
             let checked = readers.read("check the history", |connection| {
                 day_file::check(connection, readers.path(), report, inspection)
             });
@@ -318,21 +344,27 @@ impl History {
         if ascending { range.collect() } else { range.rev().collect() }
     }
 
-    fn readers(&self, day: Day) -> Arc<Readers> {
+    fn readers(&self, day: Day) -> Result<Arc<DayReaders>, ReadError> {
         let mut open = lock(&self.open_days);
         open.uses += 1;
         let now = open.uses;
         if let Some((readers, used)) = open.readers.get_mut(&day) {
             *used = now;
-            return Arc::clone(readers);
+            return Ok(Arc::clone(readers));
         }
         if open.readers.len() >= open.open_max {
             let oldest = open.readers.iter().min_by_key(|(_, (_, used))| *used).map(|(day, _)| *day);
             open.readers.remove(&oldest.expect("at least one is open"));
         }
-        let readers = Arc::new(Readers::new(&day_file::path(&self.directory, day)));
+        let path = day_file::path(&self.directory, day);
+        let descriptor = self.descriptors.of(&self.directory, day, false).map_err(|source| ReadError::Failed {
+            step: "open a day of the history",
+            path: path.clone(),
+            source: source.into(),
+        })?;
+        let readers = Arc::new(DayReaders { readers: Readers::new(&path), _descriptor: descriptor });
         open.readers.insert(day, (Arc::clone(&readers), now));
-        readers
+        Ok(readers)
     }
 }
 

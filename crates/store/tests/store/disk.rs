@@ -137,7 +137,7 @@ fn appends_go_on_between_the_pieces_of_a_trim() {
     let options = Options { trim_pause: Duration::ZERO, ..Options::default() };
     let store = SqliteStore::open(directory.path(), &options).unwrap();
     let epoch = store.begin_epoch().unwrap();
-    let pieces = 50;
+    let pieces = 100;
     let count = (pieces * limits::TRIM_SLICE_RECORDS) as u64;
     append(&store, epoch, &records(1, 1, count / 2));
     append(&store, epoch, &records(1, count / 2 + 1, count));

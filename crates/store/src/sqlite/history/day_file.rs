@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -16,6 +18,8 @@ use crate::{
 };
 
 use super::super::database::{self, FileKind, read_failed, write_failed};
+use super::descriptors::{Descriptor, Descriptors};
+use super::trickle::trickle;
 
 pub(in super::super) const KIND: FileKind = FileKind {
     mark: 0x504d_4844, // "PMHD"
@@ -74,6 +78,8 @@ pub(super) struct DayWriter {
     day: Day,
     path: PathBuf,
     connection: Connection,
+    /// Given back when the connection is closed: fields go in this order.
+    descriptor: Descriptor,
     last_id: i64,
     lag_ms: i64,
     rows_position: Position,
@@ -88,10 +94,17 @@ pub(super) struct DayWriter {
 }
 
 impl DayWriter {
-    pub(super) fn open(directory: &Path, day: Day) -> Result<DayWriter, OpenError> {
+    pub(super) fn open(directory: &Path, day: Day, descriptors: &Arc<Descriptors>) -> Result<DayWriter, OpenError> {
         let path = path(directory, day);
+        let descriptor = descriptors.of(directory, day, true).map_err(|source| OpenError::File {
+            step: "open",
+            path: path.clone(),
+            source,
+        })?;
         let connection = database::open_writer(&path, &KIND)?;
         let failed = read_failed("read where a day of the history stands", &path);
+        // A commit that did it would write all of it at once.
+        connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(&failed)?;
         let meta = |key| meta_number(&connection, key).map_err(&failed);
         let maximum = |sql| {
             connection
@@ -112,6 +125,7 @@ impl DayWriter {
             day,
             path,
             connection,
+            descriptor,
             last_id,
             lag_ms,
             rows_position: Position(rows_position as u64),
@@ -164,14 +178,32 @@ impl DayWriter {
             meta_set_number(&transaction, LAG_MS, numbering.lag_ms).map_err(&failed)?;
         }
         seal_meta(&transaction).map_err(&failed)?;
-        transaction.commit().map_err(&failed)?;
-        drop(failed);
+        let log_failed = synchronize_failed(&self.path);
+        if rows.len() < limits::HISTORY_TRICKLE_ROWS {
+            transaction.commit().map_err(&failed)?;
+        } else {
+            let log = File::open(log_path(&self.path)).map_err(&log_failed)?;
+            trickle(&log, || transaction.commit()).map_err(&log_failed)?.map_err(&failed)?;
+        }
+        drop((failed, log_failed));
         self.last_id = numbering.last_id;
         self.lag_ms = numbering.lag_ms;
         self.key_id_max = key_id_max;
         self.rows_position = rows_position;
         self.projected_position = projected.unwrap_or(self.projected_position);
-        Ok(())
+        self.checkpoint()
+    }
+
+    /// Brings the log into the file once it is long.
+    fn checkpoint(&self) -> Result<(), WriteError> {
+        let failed = write_failed("bring the log into a day of the history", &self.path);
+        let pages_left = |row: &Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+        let run = |mode: &str| self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], pages_left);
+        if run("NOOP").map_err(&failed)? < limits::HISTORY_LOG_PAGES {
+            return Ok(());
+        }
+        let checkpoint = trickle(self.descriptor.file(), || run("PASSIVE")).map_err(synchronize_failed(&self.path))?;
+        checkpoint.map_err(&failed).map(drop)
     }
 
     /// Sorts into the index what is not in it yet: the day is over.
@@ -190,7 +222,7 @@ impl DayWriter {
 
     /// Makes every commit so far durable.
     pub(super) fn synchronize(&self) -> Result<(), WriteError> {
-        synchronize(&self.path)
+        synchronize(&self.path, &self.descriptor)
     }
 }
 
@@ -211,22 +243,28 @@ pub(in super::super) fn positions(connection: &Connection) -> rusqlite::Result<(
 }
 
 /// The log first: a checkpoint may move on between the two.
-pub(super) fn synchronize(path: &Path) -> Result<(), WriteError> {
-    let mut wal = path.to_path_buf().into_os_string();
-    wal.push("-wal");
-    for path in [Path::new(&wal), path] {
-        let synchronized = match File::open(path) {
-            Ok(file) => file.sync_all(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        };
-        synchronized.map_err(|source| WriteError::Failed {
-            step: "synchronize a day of the history",
-            path: path.to_path_buf(),
-            source: Box::new(source),
-        })?;
+pub(super) fn synchronize(path: &Path, descriptor: &Descriptor) -> Result<(), WriteError> {
+    let log = match File::open(log_path(path)) {
+        Ok(log) => log.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    log.and_then(|()| descriptor.file().sync_all()).map_err(synchronize_failed(path))
+}
+
+/// SQLite has no locks on the log: it may be opened and closed at will.
+fn log_path(path: &Path) -> PathBuf {
+    let mut log = path.to_path_buf().into_os_string();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
+fn synchronize_failed(path: &Path) -> impl Fn(io::Error) -> WriteError {
+    move |source| WriteError::Failed {
+        step: "synchronize a day of the history",
+        path: path.to_path_buf(),
+        source: Box::new(source),
     }
-    Ok(())
 }
 
 /// Gives out identifiers: the instant of the event, shifted, or the one after the last, whichever is more.

@@ -14,6 +14,7 @@ use crate::{Sid, WriteError, limits};
 
 use super::super::database::{self, write_failed};
 use super::day_file::{self, KIND, ROLE_WORKSPACE, meta_set_number, removed, removed_key, seal_meta};
+use super::descriptors::Descriptor;
 
 /// Stages of a workspace in [`removed`].
 const GOING: i64 = 1;
@@ -49,6 +50,8 @@ pub(super) fn workspaces(connection: &Connection, path: &Path) -> Result<BTreeMa
 /// A removal under way.
 pub(super) struct Removal {
     connection: Connection,
+    /// Given back when the connection is closed.
+    _descriptor: Descriptor,
     path: PathBuf,
     /// Sids and keys of the workspaces.
     workspaces: Vec<(Sid, i64)>,
@@ -63,6 +66,7 @@ impl Removal {
     /// Marks the workspaces; nothing of theirs is seen from here on.
     pub(super) fn begin(
         mut connection: Connection,
+        descriptor: Descriptor,
         path: &Path,
         workspaces: Vec<(Sid, i64)>,
     ) -> Result<Removal, WriteError> {
@@ -72,10 +76,10 @@ impl Removal {
         set_stages(&transaction, &workspaces, GOING).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
         drop(failed);
-        day_file::synchronize(path)?;
+        day_file::synchronize(path, &descriptor)?;
         let keys = workspaces.iter().map(|(_, key)| *key).collect();
         let looked_at = Some((i64::MIN, i64::MIN));
-        Ok(Removal { connection, path: path.to_path_buf(), workspaces, keys, looked_at, runs })
+        Ok(Removal { connection, _descriptor: descriptor, path: path.to_path_buf(), workspaces, keys, looked_at, runs })
     }
 
     /// Removes one piece. Returns whether it was the last; adds to `events` how many went.
@@ -170,7 +174,11 @@ fn remove_events(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::descriptors::Descriptors;
     use super::*;
+    use crate::history::Day;
     use crate::{
         Dropped, HistoryQuery, HistoryRow, Options, Position, Record, Reference, Retention, Role, SequenceNumber,
         SqliteStore, Store, StreamId,
@@ -217,9 +225,11 @@ mod tests {
             let path = directory.path().join("history/history-1970-01-01.sqlite");
             let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
             sample(&store);
+            let descriptors = Arc::new(Descriptors::default());
+            let descriptor = descriptors.of(path.parent().unwrap(), Day::of(0), false).unwrap();
             let connection = open(&path).unwrap();
             let key = workspaces(&connection, &path).unwrap()[&[1; 16]];
-            let mut removal = Removal::begin(connection, &path, vec![([1; 16], key)]).unwrap();
+            let mut removal = Removal::begin(connection, descriptor, &path, vec![([1; 16], key)]).unwrap();
             let mut events = 0;
             for _ in 0..steps {
                 assert!(!removal.step(&mut events).unwrap(), "{steps}");
