@@ -50,6 +50,8 @@ pub const DEAD_LETTERS_PIECE: usize = 500;
 /// Dead letters that one call replays, and makes wait again in one commit. Reference: extensions, section 10.
 pub const REPLAYED_MAX: u64 = 10_000;
 pub const REPLAY_PIECE: usize = 500;
+/// Calls that replay dead letters at the same time; those of one Workspace never do.
+pub const REPLAYS_MAX: usize = 32;
 /// HTTP clients kept, one for each combination of time-outs that addresses ask for.
 pub const HTTP_CLIENTS_MAX: usize = 64;
 
@@ -110,3 +112,7 @@ pub const METRICS_CONNECTIONS_MAX: usize = 64;
 pub const BODY_BYTES_DISCARDED_MAX: usize = 64 << 20;
 /// How long the delivery task sleeps when nothing happens.
 pub(crate) const DELIVERY_IDLE: Duration = Duration::from_secs(60);
+
+/// Warnings or errors of one kind that are written to the log in a period; more are counted.
+pub const LOG_LINES_MAX: u32 = 600;
+pub const LOG_LINES_PERIOD: Duration = Duration::from_secs(60);
