@@ -5,6 +5,8 @@
 //! workspace MultiTaskEnabled=false         parameters of the Workspace's creation (optional)
 //! ada = POST /Workers FriendlyName=Ada     what was before; `{ada}` is the SID of the answer
 //! advance 1.5                              seconds
+//! transfer {task} {offer} {bob} warm       of a Task and its accepted reservation, to a Worker or a TaskQueue
+//! cancel-transfer {task}
 //!
 //! POST /Workers/{ada}                      the request; paths are those of the Workspace unless they begin with /v1 or /pointsman
 //! If-Match: 0
@@ -18,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use pointsman_engine::DurationMs;
+use pointsman_engine::{Command, DurationMs, InitiateTransfer, Sid, TransferMode, TransferTargetSid};
 
 use crate::world::{Extras, START, World, account, pretty, workspace};
 
@@ -144,11 +146,37 @@ fn name_all(names: &mut Names, list: &str, member: &str) {
     }
 }
 
+/// A transfer, which has no REST operation.
+fn transfer(world: &mut World, task: &str, reservation: &str, to: &str, mode: &str) {
+    let state = world.engine.state();
+    let target = Sid::parse(to).map(TransferTargetSid::Worker);
+    let command = Command::InitiateTransfer(InitiateTransfer {
+        task: state.find_task(Sid::parse(task).unwrap()).unwrap().id,
+        reservation: state.find_reservation(Sid::parse(reservation).unwrap()).unwrap().id,
+        target: target.unwrap_or_else(|| TransferTargetSid::TaskQueue(Sid::parse(to).unwrap())),
+        mode: if mode == "warm" { TransferMode::Warm } else { TransferMode::Cold },
+        attributes: None,
+        priority: None,
+    });
+    world.command(command);
+}
+
 fn set_up(path: &Path, world: &mut World, names: &mut Names, line: &str) {
     if let Some(seconds) = line.strip_prefix("advance ") {
         let ms = (seconds.parse::<f64>().unwrap() * 1000.0).round() as i64;
         world.advance_to(world.now.plus(DurationMs(ms)));
         return;
+    }
+    let words: Vec<&str> = line.split(' ').collect();
+    if let ["transfer", task, reservation, to, mode] = words[..] {
+        let [task, reservation, to] = [task, reservation, to].map(|name| names.expand(name));
+        return transfer(world, &task, &reservation, &to, mode);
+    }
+    if let ["cancel-transfer", task] = words[..] {
+        let state = world.engine.state();
+        let task = state.find_task(Sid::parse(&names.expand(task)).unwrap()).unwrap();
+        let id = state.open_transfer(task).unwrap().id;
+        return world.command(Command::CancelTransfer { id });
     }
     let (name, call) = match line.split_once(" = ") {
         Some((name, call)) if !name.contains(' ') => (Some(name), call),
