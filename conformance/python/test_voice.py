@@ -256,6 +256,24 @@ def test_the_application_is_told_of_the_events_that_it_asked_for(desk, voice, re
         assert RequestValidator(AUTH_TOKEN).validate(callback.url, {}, signature)
 
 
+def test_a_report_that_comes_twice_is_passed_on_once(desk, voice, receiver):
+    """A provider that heard no answer in time reports again, with the same number."""
+    task, _, request = dequeued(
+        desk,
+        voice,
+        dequeue_status_callback_url=f"{receiver.url}/progress",
+        dequeue_status_callback_event=["initiated", "ringing", "completed"],
+    )
+    call = worker_call(desk, task)
+    for number, status in [(0, "initiated"), (1, "ringing"), (1, "ringing"), (0, "initiated"), (2, "no-answer")]:
+        voice.report(request, call, status, SequenceNumber=str(number))
+    voice.report(request, call, "no-answer", SequenceNumber="2")
+    desk.clock.quiet()
+    told = receiver.wait_for("/progress", 3)
+    statuses = [parse_qs(urlsplit(callback.url).query)["CallStatus"] for callback in told]
+    assert statuses == [["initiated"], ["ringing"], ["no-answer"]]
+
+
 # Call and redirect
 
 
@@ -445,6 +463,25 @@ def test_conference_callbacks_are_relayed_unchanged_filtered_and_signed(desk, vo
     room = receiver.callbacks("/room")
     assert [callback["StatusCallbackEvent"] for callback in room] == ["participant-join", "participant-mute"]
     assert all(callback.is_signed() and callback["FriendlyName"] == task.sid for callback in room)
+
+
+def test_a_report_of_a_conference_that_comes_twice_is_passed_on_once(desk, voice, receiver):
+    _, _, request = conferenced(
+        desk,
+        voice,
+        conference_status_callback=f"{receiver.url}/room",
+        conference_status_callback_event=["start", "mute"],
+    )
+    first, second, call = "CF" + "d" * 32, "CF" + "e" * 32, call_of(voice, request)
+    voice.report(request, call, "in-progress")
+    for conference, number, event in [
+        (first, 1, "conference-start"), (first, 2, "participant-mute"), (first, 2, "participant-mute"),
+        (first, 70, "participant-mute"), (first, 1, "conference-start"), (second, 1, "conference-start"),
+    ]:  # fmt: skip
+        voice.conference(request, conference, event, CallSid=call, SequenceNumber=str(number))
+    desk.clock.quiet()
+    room = [(callback["ConferenceSid"], callback["SequenceNumber"]) for callback in receiver.callbacks("/room")]
+    assert room == [(first, "1"), (first, "2"), (first, "70"), (second, "1")]
 
 
 def test_a_caller_who_hangs_up_before_the_conference_ends_the_task(desk, voice):

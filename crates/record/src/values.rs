@@ -126,6 +126,8 @@ message!(VoiceCallMessage for VoiceCall {
     6 is_over: bool [bool],
     7 requests: u64 [uint64],
     8 requests_before: u64 [uint64],
+    9 call_reports: u64 [uint64],
+    10 conference_reports: u64 [uint64],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

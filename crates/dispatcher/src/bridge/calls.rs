@@ -193,13 +193,17 @@ fn of_reservation(
             leg.worker_leg()
         }
         VoiceCallbackKind::Status(_) => {
-            leg.progress(callback, callback.value("CallStatus").unwrap_or_default());
-            leg.report_call(callback);
+            if !leg.knows_call_report(callback) {
+                leg.progress(callback, callback.value("CallStatus").unwrap_or_default());
+                leg.report_call(callback);
+            }
             Answer::no_content()
         }
         VoiceCallbackKind::Conference(_) => {
-            leg.conference_event(callback);
-            leg.report_conference(callback);
+            if !leg.knows_conference_report(callback) {
+                leg.conference_event(callback);
+                leg.report_conference(callback);
+            }
             Answer::no_content()
         }
         VoiceCallbackKind::DialResult(_) => {
@@ -214,6 +218,22 @@ fn of_reservation(
 }
 
 impl Leg<'_, '_, '_> {
+    /// Whether a report of the Worker's call was told before: a provider that heard no answer tells it again. From here
+    /// on it is known.
+    fn knows_call_report(&mut self, callback: &VoiceCallback) -> bool {
+        // The first report may come before the answer to the request for the call.
+        let is_own = self.call.worker_call.is_none() || self.call.worker_call.as_deref() == callback.value("CallSid");
+        is_own && is_known(&mut self.call.call_reports, callback)
+    }
+
+    /// The same of a report of the conference. Another one of that name counts from the beginning.
+    fn knows_conference_report(&mut self, callback: &VoiceCallback) -> bool {
+        if callback.value("ConferenceSid") != self.call.conference.as_deref() {
+            self.call.conference_reports = 0;
+        }
+        is_known(&mut self.call.conference_reports, callback)
+    }
+
     /// Follows the Worker's call. What is told of another call, or late, changes nothing.
     fn progress(&mut self, callback: &VoiceCallback, status: &str) {
         let Some(call) = callback.value("CallSid") else { return };
@@ -317,6 +337,15 @@ impl Leg<'_, '_, '_> {
             self.report(ReportMethod::Post, url.to_string(), form.collect());
         }
     }
+}
+
+/// Whether a report with this number was noted before; notes it. Beyond 63, which only conferences have, none is.
+fn is_known(reports: &mut u64, callback: &VoiceCallback) -> bool {
+    let number = callback.value("SequenceNumber").and_then(|number| number.parse::<u32>().ok());
+    let Some(bit) = number.and_then(|number| 1_u64.checked_shl(number)) else { return false };
+    let is_known = *reports & bit != 0;
+    *reports |= bit;
+    is_known
 }
 
 /// Accepts the reservation for a Worker who called in, and brings its caller along.

@@ -54,6 +54,9 @@ pub struct VoiceCall {
     pub is_answered: bool,
     /// The Worker's call is over, or has been hung up.
     pub is_over: bool,
+    /// Which numbers below 64 the reports of the Worker's call and of the conference had so far: one bit each.
+    pub call_reports: u64,
+    pub conference_reports: u64,
 }
 
 impl Reservation {

@@ -36,6 +36,8 @@ fn voice_call() -> VoiceCall {
         is_over: false,
         requests: 3,
         requests_before: 1,
+        call_reports: 5,
+        conference_reports: 2,
     }
 }
 
