@@ -91,6 +91,23 @@ def test_a_faulty_instruction_of_a_callback_is_logged_with_its_code(office, rece
     assert any(f"code={code}" in line for line in logged), logged
 
 
+@pytest.mark.parametrize("activity", [UNKNOWN_ACTIVITY, "whatever"])
+def test_an_activity_after_a_conference_is_ignored_where_it_means_nothing_and_the_log_says_so(
+    office, virtual_wire, virtual_server, activity
+):
+    office.reachable(office.ann)
+    task = office.create("support", call_sid=CALLER, to="+15550100")
+    reservation = office.offer(task)
+    answer = virtual_wire(
+        "POST",
+        path_of(office, task, reservation),
+        data={"Instruction": "conference", "PostWorkActivitySid": activity},
+    )
+    assert answer.status_code == 200, answer.text
+    logged = [line for line in virtual_server.log().splitlines() if reservation.sid in line]
+    assert any("code=40139" in line and "ignored" in line for line in logged), logged
+
+
 @pytest.mark.parametrize("instruction", ["supervise", "Supervise"])
 def test_supervision_needs_an_accepted_reservation_a_telephone_and_a_caller_id(office, instruction):
     office.reachable(office.bob)

@@ -2,7 +2,7 @@
 
 use pointsman_engine::{Command, State, Turn, Version};
 
-use crate::errors::{self, ApiError};
+use crate::errors::{self, ApiError, ErrorCode};
 use crate::extension::ServerRequest;
 use crate::history::HistoryRequest;
 use crate::http::Answer;
@@ -34,6 +34,8 @@ pub struct Instructed {
     pub reservation: pointsman_engine::Id<pointsman_engine::Reservation>,
     pub instruction: VoiceInstruction,
     pub held: bool,
+    /// What was given and does not count; the log is to tell.
+    pub ignored: Option<&'static ErrorCode>,
 }
 
 /// Carries out a call of [`CallScope::Workspace`](crate::CallScope) in the turn of that Workspace.

@@ -67,6 +67,8 @@ pub struct InstructionField {
     pub spec: Spec,
     /// What a bad value is answered with; otherwise the parameter's own error.
     pub fault: Option<&'static ErrorCode>,
+    /// Taken as it is: whether it matters shows only with the Workspace.
+    is_checked_later: bool,
 }
 
 const CALL_EVENTS: &[&str] = &["initiated", "ringing", "answered", "completed"];
@@ -92,7 +94,7 @@ const fn words(words: &'static [&'static str]) -> Kind {
 
 const fn row(json: &'static str, name: &'static str, kind: Kind, doc: &'static str) -> InstructionField {
     let spec = Spec { name, doc, kind, required: false, empty: Empty::Absent, published: true, deferred: true };
-    InstructionField { json, alias: None, spec, fault: None }
+    InstructionField { json, alias: None, spec, fault: None, is_checked_later: false }
 }
 
 impl InstructionField {
@@ -106,9 +108,20 @@ impl InstructionField {
         self
     }
 
+    const fn checked_later(mut self) -> Self {
+        self.is_checked_later = true;
+        self
+    }
+
     const fn unpublished(mut self) -> Self {
         self.spec.published = false;
         self
+    }
+
+    /// The fault of a value of JSON that is no text where one is needed: `{}` or `true` is nobody's telephone number.
+    fn fault_of(&self, value: &Json) -> Option<&'static ErrorCode> {
+        let is_text = matches!(self.spec.kind, Kind::Text { .. } | Kind::Url | Kind::Sid(_));
+        self.fault.filter(|_| is_text && !matches!(value, Json::Null | Json::Text(_) | Json::Number(_)))
     }
 }
 
@@ -218,6 +231,7 @@ pub static CONFERENCE: [InstructionField; 35] = [
         ACTIVITY,
         "Activity after the conference; single-tasking only.",
     )
+    .checked_later()
     .fault(&errors::CONFERENCE_POST_WORK_ACTIVITY),
     row("end_conference_on_customer_exit", "EndConferenceOnCustomerExit", Kind::Bool, "It ends with the customer."),
     row("beep_on_customer_entrance", "BeepOnCustomerEntrance", Kind::Bool, "A beep tells of the customer."),
@@ -375,7 +389,8 @@ pub(crate) fn read_fields(
     for field in verb.fields() {
         let texts = given(field);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let value = match (Spec { deferred: false, ..field.spec }).read(&texts) {
+        let kind = if field.is_checked_later { TEXT } else { field.spec.kind };
+        let value = match (Spec { deferred: false, kind, ..field.spec }).read(&texts) {
             Ok(Some(value)) => field_value(field, value),
             Ok(None) => continue,
             Err(error) => return Err(field.fault.map_or(error, |fault| ApiError::new(fault, &[]))),
@@ -442,7 +457,7 @@ pub fn parse_callback_answer(content_type: Option<&str>, body: &[u8]) -> Callbac
     if members.is_empty() {
         return CallbackAnswer::NoInstruction;
     }
-    let Some(named) = document.member("instruction").as_text() else {
+    let Some(named) = document.member("instruction").as_text().filter(|named| !named.is_empty()) else {
         return refused(40005, "the answer has no instruction");
     };
     let from_error = |error: ApiError| CallbackAnswer::Refused { code: error.code(), message: error.message };
@@ -461,14 +476,14 @@ pub fn parse_callback_answer(content_type: Option<&str>, body: &[u8]) -> Callbac
         // Only through the Reservation resource (section 8.7).
         Some(Word::Voice(VoiceVerb::Supervise)) => refused(55555, "supervise is no instruction of a callback"),
         Some(Word::Voice(verb)) => {
-            let given = |field: &InstructionField| {
-                let value = match (document.member(field.json), field.alias) {
-                    (Json::Null, Some(alias)) => document.member(alias),
-                    (value, _) => value,
-                };
-                texts(value)
+            let given = |field: &InstructionField| match (document.member(field.json), field.alias) {
+                (Json::Null, Some(alias)) => document.member(alias),
+                (value, _) => value,
             };
-            match read_fields(verb, given) {
+            if let Some(fault) = verb.fields().iter().find_map(|field| field.fault_of(given(field))) {
+                return from_error(ApiError::new(fault, &[]));
+            }
+            match read_fields(verb, |field| texts(given(field))) {
                 Ok(instruction) => CallbackAnswer::Instruction(Instruction::Voice(instruction)),
                 Err(error) => from_error(error),
             }
@@ -503,6 +518,7 @@ pub fn check_instruction(
     let task_text = |names: &[&str]| attribute(task.attributes.value(), names);
     let outbound = task_text(&["call_sid"]).is_none() && task_text(&["outbound_to"]).is_some();
     let caller = || task_text(&[if outbound { "from" } else { "to" }]);
+    let mut ignored = None;
     match instruction.verb {
         VoiceVerb::Dequeue => {
             default(&mut instruction, "to", contact(), &errors::DEQUEUE_TO)?;
@@ -523,14 +539,15 @@ pub fn check_instruction(
             default(&mut instruction, "from", caller(), &errors::CONFERENCE_FROM)?;
             if state.is_multitask() {
                 // Not valid here, and a call must not fail for it (section 9.3 [decide]).
-                instruction.fields.remove("post_work_activity_sid");
+                let given = instruction.fields.remove("post_work_activity_sid");
+                ignored = given.map(|_| &errors::CONFERENCE_POST_WORK_ACTIVITY);
             }
             check_activity(state, &instruction, &errors::CONFERENCE_POST_WORK_ACTIVITY)?;
         }
         VoiceVerb::Supervise => supervisor(state, &mut instruction)?,
     }
     let held = instruction.holds();
-    Ok(Instructed { reservation, instruction, held })
+    Ok(Instructed { reservation, instruction, held, ignored })
 }
 
 /// The faults that come before those of the fields: state of the reservation, then attributes of the Task.
@@ -654,11 +671,25 @@ mod tests {
         assert_eq!(code("[]"), Some(40001));
         assert_eq!(code(r#"{"x":1}"#), Some(40005));
         assert_eq!(code(r#"{"instruction":1}"#), Some(40005));
+        assert_eq!(code(r#"{"instruction":""}"#), Some(40005));
         assert_eq!(code(r#"{"instruction":"fly"}"#), Some(55555));
         assert_eq!(code(r#"{"instruction":"supervise"}"#), Some(55555));
         assert_eq!(code(r#"{"instruction":"reject","activity_sid":"WA1"}"#), Some(40100));
         assert_eq!(code(r#"{"instruction":"dequeue","status_callback_events":"sung"}"#), Some(40134));
         assert_eq!(code(r#"{"instruction":"conference","status_callback_url":"x"}"#), Some(40159));
+    }
+
+    #[test]
+    fn whom_to_call_is_a_text_or_a_number() {
+        for (verb, expected) in [("dequeue", 40131), ("call", 40110), ("conference", 40137)] {
+            let to = |value: &str| code(&format!(r#"{{"instruction":"{verb}","to":{value}}}"#));
+            for value in ["true", "{}", r#"["+15550100"]"#] {
+                assert_eq!(to(value), Some(expected), "{verb} {value}");
+            }
+            for value in ["15550100", r#""+15550100""#, "null"] {
+                assert_eq!(to(value), None, "{verb} {value}");
+            }
+        }
     }
 
     #[test]

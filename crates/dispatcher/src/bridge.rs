@@ -57,7 +57,11 @@ const CONFERENCE_REFUSED: u32 = 40_145;
 ///
 /// - Returns what is to be sent once the turn is durable.
 pub(crate) fn instruct(turn: &mut Turn<'_>, telephony: &Telephony, instructed: &Instructed) -> Vec<Arc<Delivery>> {
-    let Instructed { reservation, ref instruction, .. } = *instructed;
+    let Instructed { reservation, ref instruction, ignored, .. } = *instructed;
+    if let Some(ignored) = ignored {
+        let reservation_sid = turn.state().reservation(reservation).expect("found in this turn").sid;
+        tracing::warn!(code = ignored.code, %reservation_sid, reason = ignored.message, "a part of an instruction is ignored");
+    }
     match telephony {
         Telephony::Assumed => {
             end_setup(turn, reservation, SetupOutcome::Accepted);
@@ -575,4 +579,18 @@ fn derived(reservation: Sid<Reservation>, number: u64) -> [u8; 16] {
 fn delivery(workspace: &Workspace, url: String, content: Content) -> Arc<Delivery> {
     let Workspace { sid, account, .. } = *workspace;
     Arc::new(Delivery { workspace: sid, account, url: url.into(), content, failure: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_voice_api_says_is_kept_up_to_a_bound() {
+        for (given, kept) in [(REASON_CHARS_MAX, REASON_CHARS_MAX), (REASON_CHARS_MAX + 1, REASON_CHARS_MAX)] {
+            let body = format!(r#"{{"code":21211,"message":"{}"}}"#, "é".repeat(given)).into_bytes();
+            let answer = ApiAnswer::of(&VoiceOutcome::Answered { status: 400, body });
+            assert_eq!(answer.problem, format!("the voice API answered with status 400 {}", "é".repeat(kept)));
+        }
+    }
 }
