@@ -129,7 +129,7 @@ def test_a_replay_keeps_sid_and_idempotency_token(desk):
     assert desk.deliveries.replay(letter["sid"]) == {**letter, "status": "waiting"}
     desk.clock.quiet()
     again = desk.deliveries.list(EventType="task.created")
-    assert again == [letter], "it has failed again"
+    assert again == [{**letter, "attempts": 6}], "it has failed again"
     desk.receiver.answers["/events"] = (204, "application/json", "")
     desk.deliveries.replay(letter["sid"])
     desk.clock.quiet()

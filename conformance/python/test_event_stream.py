@@ -193,6 +193,12 @@ def test_what_makes_no_sense_is_refused(shop, wire, query, status, code):
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+@pytest.mark.parametrize("place", [b"EV\xc3\xa9", b"x"])
+def test_a_place_that_cannot_be_one_is_not_taken_for_none(shop, wire, place):
+    answer = wire("GET", path_of(shop), params={"Follow": "false"}, headers={"Last-Event-ID": place})
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+
+
 def test_only_the_account_sees_its_events(shop, server, wire):
     assert requests.get(server.url + path_of(shop), timeout=30).status_code == 401
     assert (

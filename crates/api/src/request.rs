@@ -16,6 +16,7 @@ use crate::http::HttpRequest;
 use crate::limits::{BODY_BYTES_MAX, EVENTS_RETENTION_DAYS, STATISTICS_RETENTION_DAYS};
 use crate::page;
 use crate::parameters::{Kind, Param, Value};
+use crate::resources::workspace::MULTI_TASK_ENABLED;
 use crate::routes::{self, Route};
 use crate::table::{Method, Mount, Operation, Run};
 use crate::target::Target;
@@ -253,6 +254,12 @@ impl Call {
             let known = |name: &str| self.operation.specs.iter().any(|spec| spec.name == name);
             self.filters = fields.into_iter().filter(|(name, value)| known(name) && !value.is_empty()).collect();
         }
+    }
+
+    /// Whether a Workspace is to become single-tasking: it may if `account_has_single_tasking`.
+    pub fn asks_for_single_tasking(&self) -> bool {
+        self.operation.all_specs().any(|spec| spec.name == MULTI_TASK_ENABLED.spec.name)
+            && self.get(&MULTI_TASK_ENABLED) == Some(false)
     }
 
     /// The value of a parameter that the operation declares.

@@ -16,7 +16,7 @@ mod task_queue;
 mod worker;
 mod worker_channel;
 mod workflow;
-mod workspace;
+pub(crate) mod workspace;
 
 pub use self::activity::ACTIVITY;
 pub use self::clock::{CLOCK, ClockMove, ClockReading, clock_move, render_clock};

@@ -24,6 +24,10 @@ use crate::limits::{
     FREE_PLACES_PER_LANE,
 };
 
+/// Numbers of the error dictionary: a receiver that answers wrongly, and one that does not.
+pub const RETRIEVAL_FAILURE: u32 = 11_200;
+pub const CONNECTION_FAILURE: u32 = 11_205;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(u64);
 
@@ -165,7 +169,7 @@ struct Waiting {
     /// Retries of this webhook so far, and the real time that it took.
     retries: u16,
     elapsed_ms: u32,
-    /// Attempts of all, those before a pause included.
+    /// Attempts of all, those before a pause or a replay included.
     attempts: u32,
     /// Pauses so far.
     pauses: u32,
@@ -220,12 +224,12 @@ impl Deliveries {
         let lines = self.workspaces.entry(workspace).or_default();
         let waiting = lines.lines.entry(line).or_default();
         waiting.push_back(Waiting {
+            attempts: delivery.failure.as_ref().map_or(0, |failure| failure.attempts),
             delivery,
             auth_token,
             stage: Stage::First,
             retries: 0,
             elapsed_ms: 0,
-            attempts: 0,
             pauses: 0,
         });
         self.outstanding += 1;
@@ -268,7 +272,7 @@ impl Deliveries {
             match self.start((workspace, line)) {
                 Ok(attempt) => attempts.push(attempt),
                 Err(reason) => {
-                    let conclusion = Conclusion::Failed { code: 11_200, reason, status: None };
+                    let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
                     effects.extend(self.conclude((workspace, line), &conclusion, now));
                 }
             }
@@ -583,14 +587,16 @@ fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
         },
         AttemptResult::Answered { status, .. } => {
             let reason = format!("answered with status {status}");
-            Conclusion::Failed { code: 11_200, reason, status: Some(status) }
+            Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: Some(status) }
         }
-        AttemptResult::ConnectFailed { reason } => Conclusion::Failed { code: 11_205, reason, status: None },
+        AttemptResult::ConnectFailed { reason } => {
+            Conclusion::Failed { code: CONNECTION_FAILURE, reason, status: None }
+        }
         AttemptResult::TimedOut => {
-            Conclusion::Failed { code: 11_205, reason: "no answer in time".to_string(), status: None }
+            Conclusion::Failed { code: CONNECTION_FAILURE, reason: "no answer in time".to_string(), status: None }
         }
         AttemptResult::Broken { reason } | AttemptResult::Forbidden { reason } => {
-            Conclusion::Failed { code: 11_200, reason, status: None }
+            Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None }
         }
     }
 }

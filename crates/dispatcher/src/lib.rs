@@ -19,7 +19,9 @@ mod shard;
 pub use crate::auth::{Caller, authenticate};
 pub use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome};
 pub use crate::bridge::{Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
-pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect};
+pub use crate::deliveries::{
+    Attempt, AttemptId, AttemptResult, CONNECTION_FAILURE, Deliveries, DeliverySettings, Effect, RETRIEVAL_FAILURE,
+};
 pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 
 pub use crate::shard::{RestoreError, Shard, restore_state};

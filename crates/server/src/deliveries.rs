@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pointsman_dispatcher::{
-    AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, Input, OutboxChange,
+    AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, Input, OutboxChange, RETRIEVAL_FAILURE,
 };
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
@@ -252,7 +252,7 @@ impl Running {
         }
         let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
         if let Some(problem) = problem.filter(|_| self.task.is_guaranteed && effects.is_empty()) {
-            self.warn(&receiver, 11_200, &delivery, &problem);
+            self.warn(&receiver, RETRIEVAL_FAILURE, &delivery, &problem);
         }
         self.carry_out(effects);
     }

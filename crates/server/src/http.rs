@@ -52,6 +52,7 @@ use crate::recovery;
 use crate::retention::Retention;
 use crate::storage::Storage;
 
+pub(crate) use self::dead_letters::Replays;
 use self::event_stream::Streamed;
 pub(crate) use self::event_stream::Streams;
 pub(crate) use self::rates::Rates;
@@ -74,8 +75,7 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     pub(crate) streams: Arc<Streams>,
     pub(crate) delivered: Arc<Delivered>,
-    /// Held while dead letters are looked up and sent again, so that none is sent again twice.
-    pub(crate) replays: tokio::sync::Mutex<()>,
+    pub(crate) replays: Replays,
     /// With which the voice provider signs; `None` without one.
     pub(crate) voice_auth_token: Option<String>,
     /// Workspaces ever made here: the number of the next one.
@@ -327,13 +327,15 @@ impl Received<'_> {
     }
 
     fn parse(&self) -> Result<Call, ApiError> {
+        // Whoever sends nonsense must hear of it, and not get the stream from its beginning.
+        let last_event_id = self.headers.get("last-event-id").map(|value| String::from_utf8_lossy(value.as_bytes()));
         api::parse(&HttpRequest {
             method: self.method.as_str(),
             path: self.path,
             query: self.query,
             content_type: self.header(&CONTENT_TYPE),
             content_encoding: self.header(&CONTENT_ENCODING),
-            last_event_id: self.headers.get("last-event-id").and_then(|value| value.to_str().ok()),
+            last_event_id: last_event_id.as_deref(),
             if_match: self.header(&IF_MATCH),
             body: self.body,
             base_url: &self.base_url,
@@ -401,7 +403,7 @@ async fn in_workspace(
     mut call: Call,
     workspace: Sid<Workspace>,
 ) -> Outgoing {
-    if call.operation.id == "UpdateWorkspace" {
+    if call.asks_for_single_tasking() {
         call.account_has_single_tasking = has_single_tasking(app, caller).await;
     }
     let engine = &app.engines[recovery::owner(workspace.bytes(), app.engines.len())];

@@ -33,7 +33,7 @@ use crate::configuration::{ClockMode, Configuration, Voice};
 use crate::deliveries::{Delivered, DeliveryMessage, DeliveryTask};
 use crate::engines::{self, EngineHandle, EngineHandles, EngineThread, Work};
 use crate::health::Health;
-use crate::http::{App, Rates, Streams, base_url::BaseUrl};
+use crate::http::{App, Rates, Replays, Streams, base_url::BaseUrl};
 use crate::limits;
 use crate::listener::{self, Purpose};
 use crate::logging::chain;
@@ -398,7 +398,7 @@ impl Parts {
             clock_control,
             health: Arc::clone(&health),
             delivered,
-            replays: Mutex::default(),
+            replays: Replays::default(),
             streams: Arc::new(Streams::new(Arc::clone(&metrics), stop.clone())),
             metrics,
             rates: Rates::new(configuration.rates.clone()),

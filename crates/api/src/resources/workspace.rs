@@ -27,7 +27,8 @@ const EVENT_CALLBACK_URL: Param<Option<Arc<str>>> =
     url_parameter("EventCallbackUrl", "Told of every event that passes the filter.");
 const EVENTS_FILTER: Param<Option<Arc<str>>> =
     clearable_text("EventsFilter", "Event types for the callback, separated by commas; empty is all.");
-const MULTI_TASK_ENABLED: Param<bool> = bool("MultiTaskEnabled", "Whether Workers may hold several Tasks at a time.");
+pub(crate) const MULTI_TASK_ENABLED: Param<bool> =
+    bool("MultiTaskEnabled", "Whether Workers may hold several Tasks at a time.");
 const TEMPLATE: Param<usize> = unlisted_choice(
     "Template",
     "`FIFO` adds a TaskQueue and a Workflow; `NONE` by default.",

@@ -12,13 +12,25 @@ use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record::DecodeError;
 use pointsman_record::delivery;
 use pointsman_store::{DeadLetter, LetterPlace, OutboxNumber, ReadError, Store};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::{App, cannot_commit};
 use crate::commit::{CommitRequest, Done};
 use crate::deliveries::shown_url;
 use crate::limits;
 use crate::logging::chain;
+use crate::recovery;
+
+/// Who sends dead letters again has those of the Workspace alone meanwhile, so that none is sent again twice.
+#[derive(Default)]
+pub(crate) struct Replays([Mutex<()>; limits::REPLAYS_MAX]);
+
+impl Replays {
+    /// Waits for other replays of the Workspace, and by chance for some of others.
+    async fn alone(&self, workspace: Sid<Workspace>) -> MutexGuard<'_, ()> {
+        self.0[recovery::owner(workspace.bytes(), self.0.len())].lock().await
+    }
+}
 
 /// Dead letters could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -54,16 +66,16 @@ async fn carry_out(app: &App, request: &DeliveriesRequest) -> Result<Answer, Api
             Ok(render_delivery(request, &shown(&letter, &delivery)))
         }
         DeliveriesAsk::Replay(sid) => {
-            let _alone = app.replays.lock().await;
+            let _alone = app.replays.alone(workspace).await;
             // A replay whose client has gone may have left its commit behind.
             commit(app, Vec::new()).await?;
             let (letter, delivery) = one(app, request, *sid).await?;
             let shown = DeadDelivery { is_replayed: true, ..shown(&letter, &delivery) };
-            commit(app, vec![again(delivery)]).await?;
+            commit(app, vec![Arc::new(delivery)]).await?;
             Ok(render_delivery(request, &shown))
         }
         DeliveriesAsk::ReplayAll => {
-            let _alone = app.replays.lock().await;
+            let _alone = app.replays.alone(workspace).await;
             commit(app, Vec::new()).await?;
             replay_all(app, workspace).await
         }
@@ -89,16 +101,11 @@ async fn replay_all(app: &App, workspace: Sid<Workspace>) -> Result<Answer, ApiE
         after = last.number;
         // Those that fail again meanwhile keep their numbers, so each one is met once.
         let letters = letters.into_iter().filter(|letter| letter.number <= newest.number);
-        let deliveries: Vec<Arc<Delivery>> = letters.filter_map(|letter| Some(again(decoded(&letter)?))).collect();
+        let deliveries: Vec<Arc<Delivery>> = letters.filter_map(|letter| decoded(&letter).map(Arc::new)).collect();
         replayed += deliveries.len() as u64;
         commit(app, deliveries).await?;
     }
     Ok(render_replay(replayed, false))
-}
-
-/// The same delivery, with hope.
-fn again(delivery: Delivery) -> Arc<Delivery> {
-    Arc::new(Delivery { failure: None, ..delivery })
 }
 
 /// One that cannot be read is told and passed over.

@@ -391,11 +391,16 @@ impl Stream {
     }
 
     async fn send(&mut self, frame: Bytes) -> Result<(), End> {
+        let began = clock::instant();
         tokio::select! {
             biased;
             () = stopped(&mut self.stopping) => Err(End::Complete),
             sent = self.pieces.send(Ok(frame)) => {
                 self.written = clock::instant();
+                if sent.is_err() && limits::WRITE_TIMEOUT <= began.elapsed() {
+                    let (workspace_sid, account) = (self.request.workspace, self.room.account);
+                    tracing::info!(%workspace_sid, %account, "an event stream whose reader took nothing was cut");
+                }
                 sent.map_err(|_| End::Complete)
             }
         }
