@@ -1,6 +1,6 @@
 //! Benchmarks. Figures are ratios within one run wherever something else is measured beside us.
 //!
-//! - `engine`: life cycles per second of the engine alone, on one core.
+//! - `engine`: life cycles per second of the engine alone, on one core, and its longest turn as a Workspace grows.
 //! - `cost`: what one assignment costs as waiting Tasks, Workers and queues grow; flat is the goal.
 //! - `http`: durable life cycles and reads over HTTP, as a ratio to a bare form-to-JSON echo in the same run.
 //! - `sustained`: latencies, memory and disk over minutes, beside what the server does in the background.
@@ -36,6 +36,9 @@ enum What {
         /// Rounds; the median is shown with the extremes
         #[arg(long, default_value_t = 5)]
         rounds: u32,
+        /// Tasks that are made and wait, for the longest turn; 0 for none
+        #[arg(long, default_value_t = 1_000_000)]
+        waiting: u32,
     },
     /// Cost of one assignment over growing numbers of waiting tasks, workers and queues
     Cost {
@@ -54,7 +57,12 @@ enum What {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().what {
-        What::Engine { cycles, rounds } => engine::run(cycles, rounds),
+        What::Engine { cycles, rounds, waiting } => {
+            engine::run(cycles, rounds);
+            if 0 < waiting {
+                engine::grow(waiting);
+            }
+        }
         What::Cost { quick } => cost::run(quick),
         What::Http(options) => return http::run(&options),
         What::Sustained(options) => return sustained::run(&options),

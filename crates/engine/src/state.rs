@@ -4,6 +4,7 @@
 //! [routing index](crate::routing), so that replay folds facts and nothing else.
 
 mod activity;
+mod by_sid;
 mod evolve;
 mod invariants;
 mod reservation;

@@ -14,7 +14,7 @@ pub struct Delivery {
     pub account: Sid<Account>,
     pub url: Arc<str>,
     pub content: Content,
-    /// How it failed for good; `None` while there is hope.
+    /// How it failed for good the last time; a replay is another try. `None`: not yet.
     pub failure: Option<DeliveryFailure>,
 }
 

@@ -5,8 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::ops::Bound;
 
-use hashbrown::HashMap;
-
+use super::by_sid::BySid;
 use crate::ids::{Entity, Id, Sid};
 
 /// What a table needs to know of its rows.
@@ -20,17 +19,19 @@ pub(crate) trait Row: Entity + Sized {
 }
 
 /// Rows in creation order. A row that was deleted but is still referred to stays as *retired*: found by id only.
+///
+/// None of its parts makes anybody wait as it grows.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<E> {
     rows: BTreeMap<Id<E>, Box<E>>,
     retired: BTreeMap<Id<E>, Box<E>>,
-    by_sid: HashMap<[u8; 16], Id<E>>,
-    by_name: HashMap<String, Id<E>>,
+    by_sid: BySid<E>,
+    by_name: BTreeMap<String, Id<E>>,
 }
 
 impl<E> Default for Table<E> {
     fn default() -> Self {
-        Self { rows: BTreeMap::new(), retired: BTreeMap::new(), by_sid: HashMap::new(), by_name: HashMap::new() }
+        Self { rows: BTreeMap::new(), retired: BTreeMap::new(), by_sid: BySid::default(), by_name: BTreeMap::new() }
     }
 }
 
@@ -55,7 +56,7 @@ impl<E: Row> Table<E> {
     }
 
     pub(crate) fn find(&self, sid: Sid<E>) -> Option<&E> {
-        self.by_sid.get(&sid.bytes()).and_then(|id| self.live(*id))
+        self.by_sid.get(sid).and_then(|id| self.live(id))
     }
 
     pub(crate) fn named(&self, name: &str) -> Option<&E> {
@@ -84,7 +85,7 @@ impl<E: Row> Table<E> {
 
     pub(crate) fn insert(&mut self, row: E) {
         let id = row.id();
-        self.by_sid.insert(row.sid().bytes(), id);
+        self.by_sid.insert(row.sid(), id);
         if let Some(name) = row.unique_name() {
             self.by_name.insert(fold_name(name), id);
         }
@@ -111,7 +112,7 @@ impl<E: Row> Table<E> {
     /// Takes a row out of sight; `keep` holds on to it as retired.
     pub(crate) fn remove(&mut self, id: Id<E>, keep: Keep) {
         let row = self.rows.remove(&id).expect("events remove live objects");
-        self.by_sid.remove(&row.sid().bytes());
+        self.by_sid.remove(row.sid());
         if let Some(name) = row.unique_name() {
             self.by_name.remove(&fold_name(name));
         }
