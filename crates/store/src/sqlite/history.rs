@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::history::{Day, check_rows};
@@ -51,6 +51,10 @@ pub(super) struct History {
     days: Mutex<BTreeSet<Day>>,
     open_days: Mutex<OpenDays>,
     descriptors: Arc<Descriptors>,
+    /// The day written last, unless it was synchronized since; also when its writer was lost to an error.
+    unsynchronized: Mutex<Option<Day>>,
+    /// A write or a synchronization has failed, and another one that works does not prove that all is there.
+    is_doubtful: AtomicBool,
 }
 
 /// Files open for reading; those not used for longest are closed.
@@ -107,6 +111,8 @@ impl History {
                 open_max: options.history_days_open_max.max(1),
             }),
             descriptors,
+            unsynchronized: Mutex::new(None),
+            is_doubtful: AtomicBool::new(false),
         };
         if let Some((_, day)) = newest {
             let writer = DayWriter::open(&history.directory, day, &history.descriptors)?;
@@ -167,11 +173,13 @@ impl History {
         let mut writer = match current.take() {
             Some(writer) if writer.day() == day => writer,
             other => {
-                if let Some(mut other) = other {
-                    if other.day() < day {
-                        other.seal()?;
-                    }
-                    other.synchronize()?;
+                if let Some(mut other) = other
+                    && other.day() < day
+                {
+                    other.seal()?;
+                }
+                if *lock(&self.unsynchronized) != Some(day) {
+                    self.synchronize_last()?;
                 }
                 let writer =
                     DayWriter::open(&self.directory, day, &self.descriptors).map_err(|source| WriteError::Failed {
@@ -184,18 +192,53 @@ impl History {
             }
         };
         // A writer whose transaction failed remembers too much; the next call opens the file again.
-        writer.write(rows, rows_position, projected)?;
+        *lock(&self.unsynchronized) = Some(day);
+        writer.write(rows, rows_position, projected).inspect_err(|error| {
+            // What does not fit is taken back, and nothing is in doubt.
+            if !matches!(error, WriteError::Full { .. }) {
+                self.doubt();
+            }
+        })?;
         *current = Some(writer);
         Ok(())
     }
 
     /// Makes durable what is projected, and returns up to where.
+    ///
+    /// - Errors: also when something failed before, until the store is opened again: a disk tells of a failure once.
     pub(super) fn synchronize(&self) -> Result<Position, WriteError> {
-        let current = self.writer.lock();
-        if let Some(writer) = &*current {
-            writer.synchronize()?;
+        let _nothing_is_written = self.writer.lock();
+        self.synchronize_last()?;
+        if self.is_doubtful.load(Ordering::Acquire) {
+            return Err(WriteError::Failed {
+                step: "prove what was written to",
+                path: self.directory.clone(),
+                source: "something failed before; the next start looks at what is there".into(),
+            });
         }
         Ok(self.position())
+    }
+
+    /// Synchronizes the file written last. The writer is held meanwhile.
+    fn synchronize_last(&self) -> Result<(), WriteError> {
+        let mut unsynchronized = lock(&self.unsynchronized);
+        let Some(day) = *unsynchronized else { return Ok(()) };
+        let path = day_file::path(&self.directory, day);
+        let descriptor = self.descriptors.of(&self.directory, day, false);
+        let synchronized = descriptor
+            .map_err(|source| WriteError::Failed {
+                step: "open a day of the history",
+                path: path.clone(),
+                source: Box::new(source),
+            })
+            .and_then(|descriptor| day_file::synchronize(&path, &descriptor));
+        synchronized.inspect_err(|_| self.doubt())?;
+        *unsynchronized = None;
+        Ok(())
+    }
+
+    fn doubt(&self) {
+        self.is_doubtful.store(true, Ordering::Release);
     }
 
     pub(super) fn query(&self, query: &HistoryQuery) -> Result<HistoryPage, ReadError> {
@@ -259,13 +302,16 @@ impl History {
             *current = None;
         }
         lock(&self.days).remove(&day);
-        lock(&self.open_days).readers.remove(&day);
-        self.descriptors.forget(day);
         remove_day(&self.directory, day).map_err(|source| WriteError::Failed {
             step: "remove a day of the history",
             path: day_file::path(&self.directory, day),
             source: Box::new(source),
-        })
+        })?;
+        // Not before its name is gone: until then somebody may open it once more.
+        lock(&self.open_days).readers.remove(&day);
+        self.descriptors.forget(day);
+        lock(&self.unsynchronized).take_if(|written| *written == day);
+        Ok(())
     }
 
     /// Drops out of a day what some workspaces did, or the day when nothing else is in it.
@@ -306,8 +352,8 @@ impl History {
     /// Holds up the projection, and has it read a day's file again before it goes on with it.
     fn without_writer(&self, day: Day) -> Result<MutexGuard<'_, Option<DayWriter>>, WriteError> {
         let mut current = self.writer.lock();
-        if let Some(writer) = current.take_if(|writer| writer.day() == day) {
-            writer.synchronize()?;
+        if current.take_if(|writer| writer.day() == day).is_some() {
+            self.synchronize_last()?;
         }
         Ok(current)
     }
@@ -387,4 +433,49 @@ fn remove_day(directory: &Path, day: Day) -> io::Result<()> {
         }
     }
     synchronize_directory(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::{Record, SequenceNumber, SqliteStore, Store, StreamId};
+
+    #[test]
+    fn after_a_write_that_failed_nothing_is_trimmed_until_the_store_is_opened_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
+        let epoch = store.begin_epoch().unwrap();
+        let row = |position| HistoryRow {
+            position: Position(position),
+            workspace: [1; 16],
+            sid: [position as u8; 16],
+            kind: 1,
+            at_ms: 0,
+            references: Vec::new(),
+            payload: b"kept".to_vec(),
+        };
+        let append = |store: &SqliteStore, number| {
+            let (stream, sequence) = (StreamId([1; 16]), SequenceNumber(number));
+            store.append(epoch, &[Record { stream, sequence, at_ms: 0, payload: Vec::new() }], &[]).unwrap();
+        };
+        append(&store, 1);
+        store.project(Position(1), &[row(1)]).unwrap();
+        assert_eq!(store.trim().unwrap(), 0);
+        append(&store, 2);
+        // Whatever is wrong, the projection cannot go on, and its writer is given up.
+        let day = Connection::open(directory.path().join("history/history-1970-01-01.sqlite")).unwrap();
+        day.execute_batch("ALTER TABLE mentions RENAME TO elsewhere").unwrap();
+        assert!(store.project(Position(2), &[row(2)]).is_err());
+        day.execute_batch("ALTER TABLE elsewhere RENAME TO mentions").unwrap();
+        drop(day);
+        store.project(Position(2), &[row(2)]).unwrap();
+        let error = store.trim().unwrap_err();
+        assert!(error.to_string().contains("prove what was written"), "{error}");
+        drop(store);
+        let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
+        assert_eq!((store.history_position(), store.trim().unwrap()), (Position(2), 0));
+        assert_eq!(store.history(&HistoryQuery::all([1; 16])).unwrap().events.len(), 2);
+    }
 }

@@ -219,11 +219,6 @@ impl DayWriter {
         self.sid_runs += 1;
         Ok(())
     }
-
-    /// Makes every commit so far durable.
-    pub(super) fn synchronize(&self) -> Result<(), WriteError> {
-        synchronize(&self.path, &self.descriptor)
-    }
 }
 
 /// Up to where all files have their rows, as far as this one knows.

@@ -41,7 +41,8 @@ impl Descriptors {
             Arc::clone(file)
         } else {
             let path = day_file::path(directory, day);
-            let file = Arc::new(OpenOptions::new().append(true).create(is_made).open(path)?);
+            // Whoever only reads must get on where nothing can be written.
+            let file = Arc::new(OpenOptions::new().read(true).append(is_made).create(is_made).open(path)?);
             open.insert(day, Arc::clone(&file));
             file
         };

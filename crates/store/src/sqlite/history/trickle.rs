@@ -14,18 +14,18 @@ const PAUSE: Duration = Duration::from_micros(500);
 /// Left to the end, all of it would go to the disk in one piece, and a commit of the journal that comes meanwhile
 /// would wait for all of it.
 ///
-/// - Errors: of a synchronization; what was run has run in any case.
+/// - Errors: there is no thread for it, and nothing was run; or a synchronization failed, and what was run has run.
 pub(super) fn trickle<T>(file: &File, body: impl FnOnce() -> T) -> io::Result<T> {
     let (running, watch) = channel::<()>();
     thread::scope(|scope| {
-        let synchronizing = scope.spawn(move || {
+        let synchronizing = thread::Builder::new().spawn_scoped(scope, move || {
             loop {
                 file.sync_data()?;
                 if watch.recv_timeout(PAUSE) == Err(RecvTimeoutError::Disconnected) {
                     return file.sync_data();
                 }
             }
-        });
+        })?;
         let result = body();
         drop(running);
         synchronizing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
