@@ -191,8 +191,8 @@ impl History {
                 writer
             }
         };
-        // A writer whose transaction failed remembers too much; the next call opens the file again.
         *lock(&self.unsynchronized) = Some(day);
+        // A writer whose transaction failed remembers too much; the next call opens the file again.
         writer.write(rows, rows_position, projected).inspect_err(|error| {
             // What does not fit is taken back, and nothing is in doubt.
             if !matches!(error, WriteError::Full { .. }) {
@@ -224,17 +224,19 @@ impl History {
         let mut unsynchronized = lock(&self.unsynchronized);
         let Some(day) = *unsynchronized else { return Ok(()) };
         let path = day_file::path(&self.directory, day);
-        let descriptor = self.descriptors.of(&self.directory, day, false);
-        let synchronized = descriptor
-            .map_err(|source| WriteError::Failed {
-                step: "open a day of the history",
-                path: path.clone(),
-                source: Box::new(source),
-            })
-            .and_then(|descriptor| day_file::synchronize(&path, &descriptor));
+        let synchronized = self.descriptor(day).and_then(|descriptor| day_file::synchronize(&path, &descriptor));
         synchronized.inspect_err(|_| self.doubt())?;
         *unsynchronized = None;
         Ok(())
+    }
+
+    /// A share in the descriptor of a day that is there.
+    fn descriptor(&self, day: Day) -> Result<Descriptor, WriteError> {
+        self.descriptors.of(&self.directory, day, false).map_err(|source| WriteError::Failed {
+            step: "open a day of the history",
+            path: day_file::path(&self.directory, day),
+            source: Box::new(source),
+        })
     }
 
     fn doubt(&self) {
@@ -319,11 +321,7 @@ impl History {
     /// - The projection waits for one piece at a time.
     fn retain_of_day(&self, day: Day, retention: &Retention, dropped: &mut Dropped) -> Result<(), WriteError> {
         let path = day_file::path(&self.directory, day);
-        let descriptor = self.descriptors.of(&self.directory, day, false).map_err(|source| WriteError::Failed {
-            step: "open a day of the history",
-            path: path.clone(),
-            source: Box::new(source),
-        })?;
+        let descriptor = self.descriptor(day)?;
         let connection = removal::open(&path)?;
         let mut current = self.without_writer(day)?;
         let kept = removal::workspaces(&connection, &path)?;
