@@ -29,7 +29,9 @@ pub const HISTORY_AT_MS_MAX: i64 = (i64::MAX >> HISTORY_COUNTER_BITS) - 86_400_0
 pub const HISTORY_COUNTER_BITS: u32 = 20;
 /// Events that the history looks through one by one for a sid, before it sorts them into its index.
 pub const HISTORY_SID_RUN_EVENTS: usize = 8_192;
-/// Interned references that the projection remembers before it forgets them all and reads them again.
+/// Tasks and reservations that the history looks through one by one for a sid, before it sorts them into an index.
+pub const HISTORY_KEY_RUN: usize = 8_192;
+/// Numbers of things mentioned that the projection remembers before it forgets them all.
 pub const HISTORY_KEYS_CACHED_MAX: usize = 262_144;
 /// Events written together from which on they go to the disk bit by bit; fewer are small enough, and often awaited.
 pub const HISTORY_TRICKLE_ROWS: usize = 256;

@@ -14,13 +14,15 @@ pub(super) const PAGE_BYTES: u64 = 4_096;
 /// Older ones can lose commits when a write-ahead log starts over.
 const LIBRARY_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 
-/// One kind of file: how it is recognized, which format is written, and its tables.
+/// One kind of file: how it is recognized, which formats there are, and the tables of the newest.
 #[derive(Debug)]
 pub(super) struct FileKind {
     /// Stands in the header of the file, as `application_id`.
     pub(super) mark: i32,
     /// Stands there too, as `user_version`.
     pub(super) format: i64,
+    /// Files from this format on are read and written too, each as it is.
+    pub(super) oldest_format: i64,
     pub(super) schema: &'static str,
     /// `FULL`: durable on commit. `NORMAL`: consistent, durable on the next checkpoint.
     pub(super) synchronous: &'static str,
@@ -105,14 +107,19 @@ fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
 fn check_kind(connection: &Connection, path: &Path, kind: &FileKind) -> Result<(), OpenError> {
     let failed = |source| open_failed("read the header of", path, source);
     let mark: i32 = pragma(connection, "application_id").map_err(failed)?;
-    let format: i64 = pragma(connection, "user_version").map_err(failed)?;
+    let format = format(connection).map_err(failed)?;
     if mark != kind.mark {
         return Err(OpenError::Foreign { path: path.to_path_buf() });
     }
-    if format != kind.format {
+    if !(kind.oldest_format..=kind.format).contains(&format) {
         return Err(OpenError::Format { path: path.to_path_buf(), found: format, known: kind.format });
     }
     Ok(())
+}
+
+/// The format of a file.
+pub(super) fn format(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA user_version")?.query_row([], |row| row.get(0))
 }
 
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {

@@ -11,6 +11,7 @@
 
 pub(super) mod day_file;
 mod descriptors;
+mod keys;
 mod removal;
 mod trickle;
 
@@ -173,10 +174,10 @@ impl History {
         let mut writer = match current.take() {
             Some(writer) if writer.day() == day => writer,
             other => {
-                if let Some(mut other) = other
+                if let Some(other) = other
                     && other.day() < day
                 {
-                    other.seal()?;
+                    other.seal().inspect_err(|error| self.doubt(error))?;
                 }
                 if *lock(&self.unsynchronized) != Some(day) {
                     self.synchronize_last()?;
@@ -193,12 +194,7 @@ impl History {
         };
         *lock(&self.unsynchronized) = Some(day);
         // A writer whose transaction failed remembers too much; the next call opens the file again.
-        writer.write(rows, rows_position, projected).inspect_err(|error| {
-            // What does not fit is taken back, and nothing is in doubt.
-            if !matches!(error, WriteError::Full { .. }) {
-                self.doubt();
-            }
-        })?;
+        writer.write(rows, rows_position, projected).inspect_err(|error| self.doubt(error))?;
         *current = Some(writer);
         Ok(())
     }
@@ -225,7 +221,7 @@ impl History {
         let Some(day) = *unsynchronized else { return Ok(()) };
         let path = day_file::path(&self.directory, day);
         let synchronized = self.descriptor(day).and_then(|descriptor| day_file::synchronize(&path, &descriptor));
-        synchronized.inspect_err(|_| self.doubt())?;
+        synchronized.inspect_err(|error| self.doubt(error))?;
         *unsynchronized = None;
         Ok(())
     }
@@ -239,8 +235,11 @@ impl History {
         })
     }
 
-    fn doubt(&self) {
-        self.is_doubtful.store(true, Ordering::Release);
+    /// Notes that something failed; what does not fit is taken back, and nothing is in doubt.
+    fn doubt(&self, error: &WriteError) {
+        if !matches!(error, WriteError::Full { .. }) {
+            self.is_doubtful.store(true, Ordering::Release);
+        }
     }
 
     pub(super) fn query(&self, query: &HistoryQuery) -> Result<HistoryPage, ReadError> {
@@ -282,7 +281,7 @@ impl History {
         let days: Vec<Day> = lock(&self.days).iter().copied().collect();
         for day in days {
             if retention.may_be_over(day) {
-                self.retain_of_day(day, retention, &mut dropped)?;
+                self.retain_of_day(day, retention, &mut dropped).inspect_err(|error| self.doubt(error))?;
             }
         }
         Ok(dropped)

@@ -20,6 +20,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 pub(super) const KIND: FileKind = FileKind {
     mark: 0x504d_4a4c, // "PMJL"
     format: 1,
+    oldest_format: 1,
     schema: "
         CREATE TABLE streams (
             id INTEGER PRIMARY KEY,

@@ -1,6 +1,6 @@
 //! One day of the history: its events, and the index by everything that they mention.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
@@ -19,15 +19,24 @@ use crate::{
 
 use super::super::database::{self, FileKind, read_failed, write_failed};
 use super::descriptors::{Descriptor, Descriptors};
+use super::keys::{self, KEY_RUNS, KEY_RUNS_KEY, Keys, ROLE_WORKSPACE, role_number, role_of};
 use super::trickle::trickle;
 
 pub(in super::super) const KIND: FileKind = FileKind {
     mark: 0x504d_4844, // "PMHD"
-    format: 1,
+    format: 2,
+    oldest_format: 1,
     schema: "
         CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE keys (id INTEGER PRIMARY KEY, sid BLOB NOT NULL, role INTEGER NOT NULL);
-        CREATE UNIQUE INDEX keys_by_sid ON keys (sid, role);
+        CREATE UNIQUE INDEX keys_by_sid ON keys (sid, role) WHERE role NOT IN (1, 5);
+        CREATE TABLE key_runs (
+            run INTEGER NOT NULL,
+            sid BLOB NOT NULL,
+            role INTEGER NOT NULL,
+            key INTEGER NOT NULL,
+            PRIMARY KEY (run, sid, role, key)
+        ) WITHOUT ROWID;
         CREATE TABLE events (
             id INTEGER PRIMARY KEY,
             workspace INTEGER NOT NULL,
@@ -66,12 +75,10 @@ const LAG_MS: &str = "lag_ms";
 /// the last run are few enough to be looked through.
 const SID_RUNS: &str = "sid_runs";
 const SID_RUNS_EVENT: &str = "sid_runs_event";
-/// Of the five above and of what has been removed.
+/// Of the values above, of those of the keys, and of what has been removed.
 const CHECKSUM: &str = "checksum";
 /// With the sid of a workspace behind it: its events are gone from this day, or going.
 const REMOVED: &str = "removed.";
-
-pub(super) const ROLE_WORKSPACE: u32 = 0;
 
 #[derive(Debug)]
 pub(super) struct DayWriter {
@@ -84,8 +91,7 @@ pub(super) struct DayWriter {
     lag_ms: i64,
     rows_position: Position,
     projected_position: Position,
-    key_id_max: i64,
-    keys: HashMap<(Sid, u32), i64>,
+    keys: Keys,
     /// Workspaces of which nothing is added any more.
     removed: BTreeSet<Sid>,
     sid_runs: i64,
@@ -106,17 +112,13 @@ impl DayWriter {
         // A commit that did it would write all of it at once.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(&failed)?;
         let meta = |key| meta_number(&connection, key).map_err(&failed);
-        let maximum = |sql| {
-            connection
-                .query_row(sql, [], |row| row.get::<_, Option<i64>>(0))
-                .map_err(&failed)
-                .map(Option::unwrap_or_default)
-        };
         let (rows_position, projected_position) = (meta(ROWS_POSITION)?, meta(PROJECTED_POSITION)?);
         let lag_ms = meta(LAG_MS)?;
         // The last event of a run may have been removed; what comes now must still come after the run.
-        let last_id = maximum("SELECT max(id) FROM events")?.max(meta(SID_RUNS_EVENT)?);
-        let key_id_max = maximum("SELECT max(id) FROM keys")?;
+        let last_id: Option<i64> =
+            connection.query_row("SELECT max(id) FROM events", [], |row| row.get(0)).map_err(&failed)?;
+        let last_id = last_id.unwrap_or(0).max(meta(SID_RUNS_EVENT)?);
+        let keys = Keys::read(&connection).map_err(&failed)?;
         let sid_runs = meta(SID_RUNS)?;
         let removed = removed(&connection).map_err(&failed)?.into_keys().collect();
         let sids_after_runs = read_sids_after(&connection, meta(SID_RUNS_EVENT)?).map_err(&failed)?;
@@ -130,8 +132,7 @@ impl DayWriter {
             lag_ms,
             rows_position: Position(rows_position as u64),
             projected_position: Position(projected_position as u64),
-            key_id_max,
-            keys: HashMap::new(),
+            keys,
             removed,
             sid_runs,
             sids_after_runs,
@@ -154,22 +155,18 @@ impl DayWriter {
         projected: Option<Position>,
     ) -> Result<(), WriteError> {
         let failed = write_failed("project events", &self.path);
-        if self.keys.len() > limits::HISTORY_KEYS_CACHED_MAX {
-            self.keys.clear();
-        }
         // A projection that starts again comes with positions that this file has passed already.
         let rows_position = rows_position.max(self.rows_position);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
         let mut numbering = Numbering { last_id: self.last_id, lag_ms: self.lag_ms };
-        let mut interning = Interning { keys: &mut self.keys, key_id_max: self.key_id_max };
         let is_new = |row: &&HistoryRow| row.position > self.rows_position && !self.removed.contains(&row.workspace);
         let new_rows = rows.iter().copied().filter(is_new);
-        insert(&transaction, new_rows, &mut numbering, &mut interning, &mut self.sids_after_runs).map_err(&failed)?;
+        insert(&transaction, new_rows, &mut numbering, &mut self.keys, &mut self.sids_after_runs).map_err(&failed)?;
         if self.sids_after_runs.len() >= limits::HISTORY_SID_RUN_EVENTS {
             add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
             self.sid_runs += 1;
         }
-        let key_id_max = interning.key_id_max;
+        self.keys.sort_enough(&transaction).map_err(&failed)?;
         meta_set_number(&transaction, ROWS_POSITION, rows_position.0 as i64).map_err(&failed)?;
         if let Some(projected) = projected {
             meta_set_number(&transaction, PROJECTED_POSITION, projected.0 as i64).map_err(&failed)?;
@@ -188,36 +185,23 @@ impl DayWriter {
         drop((failed, log_failed));
         self.last_id = numbering.last_id;
         self.lag_ms = numbering.lag_ms;
-        self.key_id_max = key_id_max;
         self.rows_position = rows_position;
         self.projected_position = projected.unwrap_or(self.projected_position);
-        self.checkpoint()
+        checkpoint_long(&self.connection, &self.path, &self.descriptor)
     }
 
-    /// Brings the log into the file once it is long.
-    fn checkpoint(&self) -> Result<(), WriteError> {
-        let failed = write_failed("bring the log into a day of the history", &self.path);
-        let pages_left = |row: &Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
-        let run = |mode: &str| self.connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], pages_left);
-        if run("NOOP").map_err(&failed)? < limits::HISTORY_LOG_PAGES {
-            return Ok(());
-        }
-        let checkpoint = trickle(self.descriptor.file(), || run("PASSIVE")).map_err(synchronize_failed(&self.path))?;
-        checkpoint.map_err(&failed).map(drop)
-    }
-
-    /// Sorts into the index what is not in it yet: the day is over.
-    pub(super) fn seal(&mut self) -> Result<(), WriteError> {
-        if self.sids_after_runs.is_empty() {
-            return Ok(());
-        }
+    /// Ends the day: sorts into the indexes what is not in them yet, and brings the log into the file, which SQLite
+    /// would do in one piece when the connection is closed.
+    pub(super) fn seal(mut self) -> Result<(), WriteError> {
         let failed = write_failed("seal a day of the history", &self.path);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&failed)?;
-        add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
+        self.keys.sort(&transaction).map_err(&failed)?;
+        if !self.sids_after_runs.is_empty() {
+            add_sid_run(&transaction, self.sid_runs + 1, &mut self.sids_after_runs).map_err(&failed)?;
+        }
         seal_meta(&transaction).map_err(&failed)?;
         transaction.commit().map_err(&failed)?;
-        self.sid_runs += 1;
-        Ok(())
+        checkpoint(&self.connection, &self.path, &self.descriptor)
     }
 }
 
@@ -235,6 +219,21 @@ pub(super) fn projected_position(directory: &Path, day: Day) -> Result<Position,
 pub(in super::super) fn positions(connection: &Connection) -> rusqlite::Result<(Position, Position)> {
     let position = |key| meta_number(connection, key).map(|number| Position(number as u64));
     Ok((position(ROWS_POSITION)?, position(PROJECTED_POSITION)?))
+}
+
+/// Brings the log into the file once it is long.
+pub(super) fn checkpoint_long(connection: &Connection, path: &Path, descriptor: &Descriptor) -> Result<(), WriteError> {
+    let pages_left = |row: &Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+    let pages_left = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], pages_left);
+    let pages_left = pages_left.map_err(write_failed("look at the log of a day of the history", path))?;
+    if pages_left < limits::HISTORY_LOG_PAGES { Ok(()) } else { checkpoint(connection, path, descriptor) }
+}
+
+/// Brings the log into the file.
+pub(super) fn checkpoint(connection: &Connection, path: &Path, descriptor: &Descriptor) -> Result<(), WriteError> {
+    let run = || connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    let checkpoint = trickle(descriptor.file(), run).map_err(synchronize_failed(path))?;
+    checkpoint.map_err(write_failed("bring the log into a day of the history", path))
 }
 
 /// The log first: a checkpoint may move on between the two.
@@ -277,37 +276,11 @@ impl Numbering {
     }
 }
 
-/// Makes small numbers of what events mention.
-struct Interning<'a> {
-    keys: &'a mut HashMap<(Sid, u32), i64>,
-    key_id_max: i64,
-}
-
-impl Interning<'_> {
-    fn key(&mut self, transaction: &Transaction<'_>, sid: Sid, role: u32) -> rusqlite::Result<i64> {
-        if let Some(&id) = self.keys.get(&(sid, role)) {
-            return Ok(id);
-        }
-        let id =
-            if let Some(id) = find_key(transaction, sid, role)? {
-                id
-            } else {
-                self.key_id_max += 1;
-                transaction
-                    .prepare_cached("INSERT INTO keys (id, sid, role) VALUES (?1, ?2, ?3)")?
-                    .execute(params![self.key_id_max, sid, role])?;
-                self.key_id_max
-            };
-        self.keys.insert((sid, role), id);
-        Ok(id)
-    }
-}
-
 fn insert<'a>(
     transaction: &Transaction<'_>,
     rows: impl Iterator<Item = &'a HistoryRow>,
     numbering: &mut Numbering,
-    interning: &mut Interning<'_>,
+    keys: &mut Keys,
     sids: &mut Vec<(Sid, i64)>,
 ) -> rusqlite::Result<()> {
     let mut mentions: BTreeSet<(i64, i64, u16)> = BTreeSet::new();
@@ -316,12 +289,12 @@ fn insert<'a>(
     )?;
     for row in rows {
         let id = numbering.next(row.at_ms);
-        let workspace = interning.key(transaction, row.workspace, ROLE_WORKSPACE)?;
+        let workspace = keys.number(transaction, row.workspace, ROLE_WORKSPACE)?;
         let checksum = checksum::history_event(&row.workspace, id, row.at_ms, &row.sid, row.kind, &row.payload);
         add_event.execute(params![id, workspace, row.at_ms, row.kind, checksum, row.sid, row.payload])?;
         mentions.insert((workspace, id, row.kind));
         for reference in &row.references {
-            let key = interning.key(transaction, reference.sid, role_number(reference.role))?;
+            let key = keys.number(transaction, reference.sid, role_number(reference.role))?;
             mentions.insert((key, id, row.kind));
         }
         sids.push((row.sid, id));
@@ -378,17 +351,22 @@ pub(super) fn select(
     let mut sql = String::from(
         "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload
          FROM mentions m CROSS JOIN events e ON e.id = m.event
-         WHERE m.key = ? AND m.event BETWEEN ? AND ? AND e.workspace = ? AND e.at_ms BETWEEN ? AND ?",
+         WHERE m.event BETWEEN ? AND ? AND e.workspace = ? AND e.at_ms BETWEEN ? AND ?",
     );
-    let mut values = vec![keys.leading, id_min, id_max, keys.workspace, query.from_ms, query.to_ms];
-    for &other in &keys.others {
-        sql.push_str(" AND EXISTS (SELECT 1 FROM mentions WHERE key = ? AND event = m.event)");
-        values.push(other);
+    let mut values = vec![id_min, id_max, keys.workspace, query.from_ms, query.to_ms];
+    let mut one_of = |sql: &mut String, column: &str, numbers: &[i64]| {
+        let marks = vec!["?"; numbers.len()].join(", ");
+        write!(sql, " AND {column} IN ({marks})").expect("a string takes all");
+        values.extend(numbers);
+    };
+    one_of(&mut sql, "m.key", &keys.leading);
+    for other in &keys.others {
+        sql.push_str(" AND EXISTS (SELECT 1 FROM mentions WHERE event = m.event");
+        one_of(&mut sql, "key", other);
+        sql.push(')');
     }
     if !keys.kinds.is_empty() {
-        let marks = vec!["?"; keys.kinds.len()].join(", ");
-        write!(sql, " AND m.kind IN ({marks})").expect("a string takes all");
-        values.extend(keys.kinds.iter().map(|&kind| i64::from(kind)));
+        one_of(&mut sql, "m.kind", &keys.kinds);
     }
     write!(sql, " ORDER BY m.event {} LIMIT ?", if ascending { "ASC" } else { "DESC" }).expect("a string takes all");
     values.push(wanted as i64);
@@ -403,10 +381,11 @@ pub(super) fn select(
 /// What a query asks for, in the numbers of one file.
 struct QueryKeys {
     workspace: i64,
-    /// What the fewest events should mention; the rows looked at are those that do.
-    leading: i64,
-    others: Vec<i64>,
-    kinds: Vec<u16>,
+    /// The numbers of what the fewest events should mention; the rows looked at are those that do.
+    leading: Vec<i64>,
+    /// Those of each other thing.
+    others: Vec<Vec<i64>>,
+    kinds: Vec<i64>,
 }
 
 /// `None` when no event of the file can match.
@@ -414,20 +393,23 @@ fn find_keys(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<
     if is_removed(connection, query.workspace)? {
         return Ok(None);
     }
-    let Some(workspace) = find_key(connection, query.workspace, ROLE_WORKSPACE)? else { return Ok(None) };
+    let Some(workspace) = keys::find_one(connection, query.workspace, ROLE_WORKSPACE)? else { return Ok(None) };
     let mut references = query.references.clone();
     references.sort_by_key(|reference| selectivity(reference.role));
     references.dedup();
-    let mut keys = Vec::with_capacity(references.len() + 1);
+    let mut others = Vec::with_capacity(references.len());
     for reference in references {
-        let Some(key) = find_key(connection, reference.sid, role_number(reference.role))? else { return Ok(None) };
-        keys.push(key);
+        let keys = keys::find(connection, reference.sid, role_number(reference.role))?;
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        others.push(keys);
     }
-    let mut kinds = query.kinds.clone();
+    let mut kinds: Vec<i64> = query.kinds.iter().map(|&kind| kind.into()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let leading = if keys.is_empty() { workspace } else { keys.remove(0) };
-    Ok(Some(QueryKeys { workspace, leading, others: keys, kinds }))
+    let leading = if others.is_empty() { vec![workspace] } else { others.remove(0) };
+    Ok(Some(QueryKeys { workspace, leading, others, kinds }))
 }
 
 /// Less is fewer events per thing.
@@ -442,10 +424,6 @@ fn selectivity(role: Role) -> u8 {
     }
 }
 
-fn role_number(role: Role) -> u32 {
-    role as u32
-}
-
 pub(super) fn find(
     connection: &Connection,
     path: &Path,
@@ -453,7 +431,7 @@ pub(super) fn find(
     sid: Sid,
 ) -> Result<Option<HistoryEvent>, ReadError> {
     let failed = read_failed("look for an event in the history", path);
-    let Some(workspace_key) = find_key(connection, workspace, ROLE_WORKSPACE).map_err(&failed)? else {
+    let Some(workspace_key) = keys::find_one(connection, workspace, ROLE_WORKSPACE).map_err(&failed)? else {
         return Ok(None);
     };
     if is_removed(connection, workspace).map_err(&failed)? {
@@ -493,6 +471,7 @@ pub(super) fn check(
 ) -> Result<(), ReadError> {
     database::integrity_check(connection, path, &mut report.damage)?;
     let failed = read_failed("check the history", path);
+    keys::check(connection, path, &failed, &mut report.damage)?;
     let mut events = connection
         .prepare(
             "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload, k.sid
@@ -510,10 +489,10 @@ pub(super) fn check(
     let sid_runs = meta_number(connection, SID_RUNS).map_err(&failed)?;
     let sid_runs_event = meta_number(connection, SID_RUNS_EVENT).map_err(&failed)?;
     let mut rows = events.query([ROLE_WORKSPACE]).map_err(&failed)?;
-    let mut mentions = Ordered::new(mentions.query([]).map_err(&failed)?, |row| {
+    let mut mentions = Ordered::new("event", mentions.query([]).map_err(&failed)?, |row| {
         Ok((row.get(0)?, (row.get::<_, u16>(1)?, row.get::<_, Sid>(2)?, row.get::<_, u32>(3)?)))
     });
-    let mut sids = Ordered::new(sids.query([]).map_err(&failed)?, |row| {
+    let mut sids = Ordered::new("event", sids.query([]).map_err(&failed)?, |row| {
         Ok((row.get(0)?, (row.get::<_, Sid>(1)?, row.get::<_, i64>(2)?)))
     });
     while let Some(row) = rows.next().map_err(&failed)? {
@@ -573,8 +552,10 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Rows in the order of events, taken event by event.
-struct Ordered<'a, T, F> {
+/// Rows of an index in the order of what they find, taken one thing found after the other.
+pub(super) struct Ordered<'a, T, F> {
+    /// What is found, in a word.
+    what: &'static str,
     rows: rusqlite::Rows<'a>,
     parse: F,
     next: Option<(i64, T)>,
@@ -582,14 +563,14 @@ struct Ordered<'a, T, F> {
 }
 
 impl<'a, T, F: Fn(&Row<'_>) -> rusqlite::Result<(i64, T)>> Ordered<'a, T, F> {
-    fn new(rows: rusqlite::Rows<'a>, parse: F) -> Ordered<'a, T, F> {
-        Ordered { rows, parse, next: None, is_over: false }
+    pub(super) fn new(what: &'static str, rows: rusqlite::Rows<'a>, parse: F) -> Ordered<'a, T, F> {
+        Ordered { what, rows, parse, next: None, is_over: false }
     }
 
-    /// Those of one event; rows of an event that is not there are damage.
-    fn of(
+    /// Those of one thing; rows of one that is not there are damage.
+    pub(super) fn of(
         &mut self,
-        event: i64,
+        id: i64,
         path: &Path,
         failed: &impl Fn(rusqlite::Error) -> ReadError,
     ) -> Result<Vec<T>, ReadError> {
@@ -603,11 +584,11 @@ impl<'a, T, F: Fn(&Row<'_>) -> rusqlite::Result<(i64, T)>> Ordered<'a, T, F> {
                     self.is_over = true;
                     return Ok(found);
                 }
-                Some((of, row)) if of == event => found.push(row),
-                Some((of, _)) if of < event => {
+                Some((of, row)) if of == id => found.push(row),
+                Some((of, _)) if of < id => {
                     return Err(ReadError::Damaged(Damage {
                         path: path.to_path_buf(),
-                        place: format!("event {of}"),
+                        place: format!("{} {of}", self.what),
                         problem: "it is in an index but not there".to_owned(),
                     }));
                 }
@@ -618,12 +599,6 @@ impl<'a, T, F: Fn(&Row<'_>) -> rusqlite::Result<(i64, T)>> Ordered<'a, T, F> {
             }
         }
     }
-}
-
-fn role_of(number: u32) -> Option<Role> {
-    [Role::Task, Role::Worker, Role::TaskQueue, Role::Workflow, Role::Reservation, Role::TaskChannel]
-        .into_iter()
-        .find(|role| role_number(*role) == number)
 }
 
 fn event_of(row: &Row<'_>, workspace: Sid) -> rusqlite::Result<(HistoryEvent, u32)> {
@@ -646,17 +621,15 @@ fn verified((event, expected): (HistoryEvent, u32), path: &Path) -> Result<Histo
     Err(Damage::checksum(path, format!("event {}", event.key.id), found, expected))
 }
 
-fn find_key(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT id FROM keys WHERE sid = ?1 AND role = ?2")?
-        .query_row(params![sid, role], |row| row.get(0))
-        .optional()
-}
-
 fn meta_checksum(connection: &Connection) -> rusqlite::Result<u32> {
-    let mut values = [0; 5];
-    for (value, key) in values.iter_mut().zip([ROWS_POSITION, PROJECTED_POSITION, LAG_MS, SID_RUNS, SID_RUNS_EVENT]) {
-        *value = meta_number(connection, key)?;
+    let mut values = Vec::with_capacity(7);
+    for key in [ROWS_POSITION, PROJECTED_POSITION, LAG_MS, SID_RUNS, SID_RUNS_EVENT] {
+        values.push(meta_number(connection, key)?);
+    }
+    // There are none in the first format.
+    let key_runs = meta_number(connection, KEY_RUNS)?;
+    if key_runs != 0 {
+        values.extend([key_runs, meta_number(connection, KEY_RUNS_KEY)?]);
     }
     let removed = removed(connection)?;
     if removed.is_empty() {
@@ -706,7 +679,7 @@ fn verify_meta(connection: &Connection, path: &Path) -> Result<(), ReadError> {
     Err(ReadError::Damaged(Damage::checksum(path, "its own values".to_owned(), found, expected)))
 }
 
-fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<i64> {
+pub(super) fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<i64> {
     let value: Option<i64> = connection
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([key], |row| row.get(0))

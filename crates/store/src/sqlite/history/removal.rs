@@ -13,8 +13,9 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use crate::{Sid, WriteError, limits};
 
 use super::super::database::{self, write_failed};
-use super::day_file::{self, KIND, ROLE_WORKSPACE, meta_set_number, removed, removed_key, seal_meta};
+use super::day_file::{self, KIND, meta_set_number, removed, removed_key, seal_meta};
 use super::descriptors::Descriptor;
+use super::keys::ROLE_WORKSPACE;
 
 /// Stages of a workspace in [`removed`].
 const GOING: i64 = 1;
@@ -29,7 +30,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, WriteError> {
         source: Box::new(source),
     })?;
     connection
-        .execute_batch("PRAGMA secure_delete = ON; PRAGMA cache_size = -8192")
+        .execute_batch("PRAGMA secure_delete = ON; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 0")
         .map_err(write_failed(step, path))?;
     Ok(connection)
 }
@@ -51,7 +52,7 @@ pub(super) fn workspaces(connection: &Connection, path: &Path) -> Result<BTreeMa
 pub(super) struct Removal {
     connection: Connection,
     /// Given back when the connection is closed.
-    _descriptor: Descriptor,
+    descriptor: Descriptor,
     path: PathBuf,
     /// Sids and keys of the workspaces.
     workspaces: Vec<(Sid, i64)>,
@@ -79,7 +80,7 @@ impl Removal {
         day_file::synchronize(path, &descriptor)?;
         let keys = workspaces.iter().map(|(_, key)| *key).collect();
         let looked_at = Some((i64::MIN, i64::MIN));
-        Ok(Removal { connection, _descriptor: descriptor, path: path.to_path_buf(), workspaces, keys, looked_at, runs })
+        Ok(Removal { connection, descriptor, path: path.to_path_buf(), workspaces, keys, looked_at, runs })
     }
 
     /// Removes one piece. Returns whether it was the last; adds to `events` how many went.
@@ -104,7 +105,9 @@ impl Removal {
         transaction.commit().map_err(&failed)?;
         if is_over {
             // What was overwritten stands in the file then, and no longer in the log.
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(&failed)?;
+            day_file::checkpoint(&self.connection, &self.path, &self.descriptor)?;
+        } else {
+            day_file::checkpoint_long(&self.connection, &self.path, &self.descriptor)?;
         }
         Ok(is_over)
     }
