@@ -6,7 +6,7 @@ Reference: events and callbacks, sections 8, 9 and 11; routing, section 5.
 import json
 import threading
 from types import SimpleNamespace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -302,6 +302,27 @@ def test_call_with_accept_accepts_once_the_call_is_placed(desk, voice):
     assert status_of(desk, task, reservation) == "accepted"
 
 
+def test_the_end_of_a_call_that_was_replaced_is_not_that_of_the_one_in_its_place(desk, voice):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://a.example/x")
+    desk.clock.quiet()
+    (former,) = voice.asked("/Calls")
+
+    def answer(request):
+        # The provider tells of the former call before it has answered for the new one.
+        voice.report(former, call_of(voice, former), "completed")
+        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers["/Calls"] = answer
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "pending"
+    _, request = voice.asked("/Calls")
+    voice.report(request, call_of(voice, request), "in-progress")
+    assert status_of(desk, task, reservation) == "accepted"
+
+
 @pytest.mark.parametrize("accept, expected", [(False, "pending"), (True, "canceled")])
 def test_a_call_that_cannot_be_placed(desk, voice, accept, expected):
     task = desk.create("support")
@@ -545,8 +566,7 @@ def test_a_call_becomes_a_task_and_waits(desk, voice):
     assert attributes["caller_zip"] == ""
     assert len(attributes) == 26
     assert (task.priority, task.timeout, task.task_channel_unique_name) == (7, 300, "voice")
-    action = answer.text.split('action="')[1].split('"')[0].replace("&amp;", "&")
-    left = voice.send(action, CallSid=CALLER, QueueResult="hangup", QueueTime="4")
+    left = voice.send(action_of(answer.text), CallSid=CALLER, QueueResult="hangup", QueueTime="4")
     assert "<Redirect>https://app.example.org/next?QueueResult=hangup&amp;QueueTime=4</Redirect>" in left.text
     fetched = desk.fetch(task)
     assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
@@ -554,6 +574,59 @@ def test_a_call_becomes_a_task_and_waits(desk, voice):
 
 def enqueue_url(desk, query: str = "") -> str:
     return f"{desk.clock.url.removesuffix('/Clock')}/voice/enqueue/{desk.flow.sid}{query}"
+
+
+NEXT = "https://app.example.org/next?step=2"
+
+
+def enqueued(desk, voice, query: str = f"?action={quote(NEXT)}"):
+    """A call that waits as a Task, its offer, and where the provider asks once the waiting is over."""
+    answer = voice.send(enqueue_url(desk, query), CallSid=CALLER, From="+15550111", To="+15550100")
+    assert answer.status_code == 200, answer.text
+    (task,) = desk.context.tasks.list()
+    return task, desk.offer(task), action_of(answer.text)
+
+
+def action_of(twiml: str) -> str:
+    return twiml.split('action="')[1].split('"')[0].replace("&amp;", "&")
+
+
+def answered_by_the_worker(desk, voice, task, reservation, instruction) -> str:
+    """The TwiML that the caller is sent to."""
+    reservation.update(instruction=instruction)
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls" if instruction == "dequeue" else f"/Conferences/{task.sid}/Participants")
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    return moved["Twiml"]
+
+
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+def test_after_the_conversation_the_caller_goes_on_where_the_enqueue_request_said(desk, voice, instruction):
+    task, reservation, waiting = enqueued(desk, voice)
+    desk.clock.advance(7)
+    twiml = answered_by_the_worker(desk, voice, task, reservation, instruction)
+    assert voice.send(waiting, CallSid=CALLER, QueueResult="redirected").text.endswith("?><Response/>")
+    # The work may be over, and its Task gone, before the conversation is.
+    desk.context.tasks(task.sid).delete()
+    after = voice.send(action_of(twiml), CallSid=CALLER, DialCallStatus="completed")
+    expected = f"{NEXT}&QueueResult=bridged&QueueTime=7".replace("&", "&amp;")
+    assert f"<Response><Redirect>{expected}</Redirect></Response>" in after.text
+
+
+def test_without_an_action_a_call_ends_with_its_conversation(desk, voice):
+    task, reservation, waiting = enqueued(desk, voice, "")
+    assert "<Dial><Conference" in answered_by_the_worker(desk, voice, task, reservation, "dequeue")
+    assert voice.send(waiting, CallSid=CALLER, QueueResult="leave").text.endswith("?><Response/>")
+
+
+@pytest.mark.parametrize(("length", "status"), [(4_096, 200), (4_097, 400)])
+def test_an_action_has_a_longest_length(desk, voice, length, status):
+    action = "https://app.example.org/".ljust(length, "x")
+    answer = voice.send(enqueue_url(desk, f"?action={quote(action)}"), CallSid=CALLER)
+    assert answer.status_code == status, answer.text
+    assert len(desk.context.tasks.list()) == (1 if status == 200 else 0)
 
 
 def test_a_call_that_comes_in_again_within_a_minute_gets_no_second_task(desk, voice):
@@ -632,8 +705,7 @@ def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1
     again = voice.send(url, CallSid="CA" + "9" * 32)
     assert (again.status_code, again.json()["code"]) == (400, 14217)
-    over = answer.text.split('action="')[1].split('"')[0].replace("&amp;", "&")
-    voice.send(over, CallSid="CA" + "9" * 32)
+    voice.send(action_of(answer.text), CallSid="CA" + "9" * 32)
     assert status_of(desk, task, reservation) == "wrapping"
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
 

@@ -374,24 +374,35 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             Some(VoiceVerb::Dequeue) => {
                 self.accept();
                 let conference = self.reservation().sid.to_string();
-                self.move_caller(&requests::bridge_twiml(&conference));
+                self.move_caller(&requests::bridge_twiml(&conference, self.afterwards().as_deref()));
             }
             Some(VoiceVerb::Conference) if self.existing_conference().is_some() => self.accept(),
             Some(VoiceVerb::Conference) => {
                 let instruction = self.instruction.clone().expect("it has a verb");
                 let room = self.room_name(&instruction);
-                match (self.call.customer_call.clone(), self.attribute(&["outbound_to"])) {
-                    (None, Some(customer)) => {
-                        let from = self.attribute(&["from"]).unwrap_or_default();
-                        let url = requests::participants_url(self.api, &room);
-                        let form = requests::customer_form(&from, &customer, &instruction);
-                        self.ask(VoiceStep::CallCustomer, url, form);
-                    }
-                    _ => self.move_caller(&requests::customer_twiml(&room, &instruction)),
+                let customer = self.attribute(&["outbound_to"]).filter(|_| self.call.customer_call.is_none());
+                if let Some(customer) = customer {
+                    let from = self.attribute(&["from"]).unwrap_or_default();
+                    let url = requests::participants_url(self.api, &room);
+                    let form = requests::customer_form(&from, &customer, &instruction);
+                    self.ask(VoiceStep::CallCustomer, url, form);
+                } else {
+                    let afterwards = self.afterwards();
+                    self.move_caller(&requests::customer_twiml(&room, &instruction, afterwards.as_deref()));
                 }
             }
             Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {}
         }
+    }
+
+    /// The address that tells the caller how to go on after the conversation, if the application has said how.
+    fn afterwards(&self) -> Option<String> {
+        let task = self.task();
+        let action = task.enqueue_action.as_deref()?;
+        let waited = ((self.turn.state().now().0 - task.date_created.0) / 1_000).to_string();
+        let kind = VoiceCallbackKind::EnqueueResult(task.sid);
+        let url = requests::callback_url(self.api, kind, self.turn.state().workspace().sid);
+        Some(requests::with_query(&url, [("action", action), ("queueTime", &waited)]))
     }
 
     fn move_caller(&mut self, twiml: &str) {

@@ -275,11 +275,7 @@ impl Shard {
 
     /// A request of the voice provider. Where it does not name the Workspace, the one that has what it is about.
     fn voice(&mut self, now: Timestamp, ticket: Ticket, callback: &VoiceCallback, batch: &mut Batch) {
-        let named = callback.workspace();
-        let is_it = |hosted: &&mut Hosted| {
-            let state = hosted.engine.state();
-            named.is_none_or(|named| named == state.workspace().sid) && callback.kind.is_in(state)
-        };
+        let is_it = |hosted: &&mut Hosted| callback.is_for(hosted.engine.state());
         let (Some(hosted), Telephony::Bridged(voice_api)) = (self.workspaces.values_mut().find(is_it), &self.telephony)
         else {
             batch.replies.push((ticket, Reply::Answer(ApiError::not_found(&callback.path).answer())));

@@ -239,6 +239,8 @@ pub struct CreateTask {
     pub ignore_capacity: Option<bool>,
     /// The queue that a Task for one Worker is shown under.
     pub task_queue: Option<Sid<TaskQueue>>,
+    /// Of a call that waits: the URL at which it goes on afterwards.
+    pub enqueue_action: Option<Arc<str>>,
 }
 
 /// Where a new Task is sent straight away.

@@ -138,6 +138,7 @@ pub enum Event {
         follows_workflow: bool,
         routing_target: Option<RoutingTarget>,
         ignore_capacity: bool,
+        enqueue_action: Option<Arc<str>>,
     },
     /// Properties that a request changed.
     TaskUpdated {

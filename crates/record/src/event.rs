@@ -88,6 +88,7 @@ variants!(wire::EventMessage for Event {
         8 follows_workflow: bool [bool],
         9 routing_target: Option<TargetMessage> [message, optional],
         10 ignore_capacity: bool [bool],
+        11 enqueue_action: u32 [uint32],
     }
     24 TaskUpdated {
         1 id: u64 [uint64],

@@ -579,6 +579,7 @@ impl World {
             routing_target: None,
             ignore_capacity: None,
             task_queue: None,
+            enqueue_action: None,
         };
         if self.features.direct && self.random.chance(35) {
             let worker = self.worker(naive).map(|number| RoutingTargetSid::Worker(naive.sid(number)));

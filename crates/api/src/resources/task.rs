@@ -305,6 +305,7 @@ fn create_task(request: &Request<'_>) -> Result<Command, ApiError> {
         routing_target,
         ignore_capacity: request.get(&IGNORE_CAPACITY),
         task_queue: request.get(&TASK_QUEUE_SID),
+        enqueue_action: None,
     }))
 }
 

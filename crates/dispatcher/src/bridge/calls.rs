@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use pointsman_api::json::Object;
+use pointsman_api::limits::URL_BYTES_MAX;
 use pointsman_api::{Answer, ApiError, Header, Target, errors, rejections};
 use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
 use pointsman_engine::{
@@ -92,7 +93,7 @@ impl VoiceCallbackKind {
     }
 
     /// Whether the Workspace has what it is about.
-    pub fn is_in(self, state: &State) -> bool {
+    fn is_in(self, state: &State) -> bool {
         match self {
             Self::Enqueue(sid) => state.find_workflow(sid).is_some(),
             Self::EnqueueResult(sid) => state.find_task(sid).is_some(),
@@ -109,6 +110,14 @@ impl VoiceCallback {
     /// The Workspace, where the address names it.
     pub fn workspace(&self) -> Option<Sid<Workspace>> {
         self.query_value("workspace").and_then(Sid::parse)
+    }
+
+    /// Whether it is this Workspace that answers.
+    pub(crate) fn is_for(&self, state: &State) -> bool {
+        let Some(named) = self.workspace() else { return self.kind.is_in(state) };
+        // A caller goes on after a conversation that has outlived its Task.
+        let is_here = matches!(self.kind, VoiceCallbackKind::EnqueueResult(_)) || self.kind.is_in(state);
+        named == state.workspace().sid && is_here
     }
 
     fn query_value(&self, name: &str) -> Option<&str> {
@@ -187,7 +196,10 @@ fn of_reservation(
         return dial_reservation(turn, api, callback, id);
     }
     let mut leg = Leg::of(turn, api, id);
+    let is_former = leg.is_former(callback);
     let answer = match callback.kind {
+        VoiceCallbackKind::WorkerLeg(_) if is_former => twiml(HANG_UP),
+        VoiceCallbackKind::Status(_) | VoiceCallbackKind::Conference(_) if is_former => Answer::no_content(),
         VoiceCallbackKind::WorkerLeg(_) => {
             leg.progress(callback, "in-progress");
             leg.worker_leg()
@@ -218,6 +230,12 @@ fn of_reservation(
 }
 
 impl Leg<'_, '_, '_> {
+    /// Whether it tells of a call that an earlier instruction of the reservation has made.
+    fn is_former(&self, callback: &VoiceCallback) -> bool {
+        let request = callback.query_value("request").and_then(|number| number.parse::<u64>().ok());
+        request.is_some_and(|number| number <= self.call.requests_before)
+    }
+
     /// Whether a report of the Worker's call was told before: a provider that heard no answer tells it again. From here
     /// on it is known.
     fn knows_call_report(&mut self, callback: &VoiceCallback) -> bool {
@@ -257,7 +275,7 @@ impl Leg<'_, '_, '_> {
     fn worker_leg(&self) -> Answer {
         let reservation = self.reservation();
         if reservation.status == ReservationStatus::Accepted && !self.call.is_over {
-            twiml(&requests::bridge_twiml(&reservation.sid.to_string()))
+            twiml(&requests::bridge_twiml(&reservation.sid.to_string(), None))
         } else {
             twiml(HANG_UP)
         }
@@ -384,9 +402,9 @@ fn dial_reservation(
         requests_before: leg.call.requests,
         ..VoiceCall::default()
     };
-    leg.move_caller(&requests::bridge_twiml(&sid.to_string()));
+    leg.move_caller(&requests::bridge_twiml(&sid.to_string(), leg.afterwards().as_deref()));
     let over = requests::callback_url(api, VoiceCallbackKind::DialResult(sid), leg.turn.state().workspace().sid);
-    Ok((twiml(&requests::dial_twiml(&sid.to_string(), &over)), leg.end()))
+    Ok((twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))), leg.end()))
 }
 
 /// Makes a Task of a call and lets it wait.
@@ -400,6 +418,11 @@ fn enqueue(
         let message = "CallSid is missing or not the SID of a call".to_string();
         ApiError::new(&errors::VOICE_QUERY, &[("message", &message)])
     })?;
+    let action = callback.query_value("action");
+    if let Some(action) = action.filter(|action| URL_BYTES_MAX < action.len()) {
+        let message = format!("action has {} bytes, of which there may be {URL_BYTES_MAX}", action.len());
+        return Err(ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]));
+    }
     let timeout_max = i64::from(TASK_TIMEOUT_SECONDS_MAX);
     let create = CreateTask {
         attributes: call_attributes(callback)?,
@@ -407,19 +430,20 @@ fn enqueue(
         timeout_seconds: whole_number(callback, "timeout", 1..=timeout_max)?.map(|seconds| seconds as u32),
         priority: whole_number(callback, "priority", 0..=i64::from(i32::MAX))?.map(|value| Priority(value as u32)),
         task_channel: Some("voice".to_string()),
+        enqueue_action: action.map(Arc::from),
         ..CreateTask::default()
     };
     let task = match made_before(turn.state(), workflow, call) {
         Some(task) => task,
         None => make_task(turn, create, workflow)?,
     };
-    let mut action = requests::callback_url(api, VoiceCallbackKind::EnqueueResult(task), turn.state().workspace().sid);
-    if let Some(next) = callback.query_value("action") {
-        action = requests::with_query(&action, [("action", next)]);
+    let mut result = requests::callback_url(api, VoiceCallbackKind::EnqueueResult(task), turn.state().workspace().sid);
+    if let Some(action) = action {
+        result = requests::with_query(&result, [("action", action)]);
     }
     // An empty one is silence, which is not the music of none.
     let wait_url = callback.query.iter().find(|(name, _)| name == "waitUrl").map(|(_, url)| url.as_str());
-    Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &action, wait_url)))
+    Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &result, wait_url)))
 }
 
 fn make_task(turn: &mut Turn<'_>, create: CreateTask, workflow: Sid<Workflow>) -> Result<Sid<Task>, ApiError> {
@@ -487,16 +511,23 @@ fn whole_number(
     Ok(Some(number))
 }
 
-/// The caller has left the queue: to a Worker, or for good.
+/// The caller has left the queue, or a conversation that followed on it, and asks how to go on.
 fn enqueue_result(turn: &mut Turn<'_>, callback: &VoiceCallback, task: Sid<Task>) -> Answer {
-    let result = callback.value("QueueResult").unwrap_or_default();
+    // The end of a conversation is told without a result of the queue.
+    let result = callback.value("QueueResult").unwrap_or("bridged");
     let is_lost = matches!(result, "hangup" | "leave" | "queue-full" | "error" | "system-error");
     if let Some(id) = turn.state().find_task(task).map(|task| task.id).filter(|_| is_lost) {
         cancel_task(turn, id, result);
     }
-    let told = ["QueueResult", "QueueSid", "QueueTime"];
-    let pairs = told.into_iter().filter_map(|name| callback.value(name).map(|value| (name, value)));
+    let told = [
+        ("QueueResult", Some(result)),
+        ("QueueSid", callback.value("QueueSid")),
+        ("QueueTime", callback.value("QueueTime").or_else(|| callback.query_value("queueTime"))),
+    ];
+    let pairs = told.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
     match callback.query_value("action") {
+        // It is on its way to somebody: what it does after that, it asks then.
+        _ if result == "redirected" => twiml("<Response/>"),
         Some(action) => twiml(&requests::redirect_twiml(&requests::with_query(action, pairs))),
         None => twiml("<Response/>"),
     }

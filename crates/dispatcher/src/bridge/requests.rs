@@ -42,8 +42,10 @@ pub(super) fn callback_url(api: &VoiceApi, kind: VoiceCallbackKind, workspace: S
 }
 
 impl Leg<'_, '_, '_> {
+    /// An address for what comes of the next request. Its number tells it from those of an instruction before.
     fn callback_url(&self, kind: impl Fn(Sid<Reservation>) -> VoiceCallbackKind) -> String {
-        callback_url(self.api, kind(self.reservation().sid), self.turn.state().workspace().sid)
+        let url = callback_url(self.api, kind(self.reservation().sid), self.turn.state().workspace().sid);
+        format!("{url}&request={}", self.call.requests + 1)
     }
 
     /// Reports of the Worker's call come here first, and are passed on from here.
@@ -146,28 +148,23 @@ fn records(word: &str) -> bool {
 }
 
 /// Both parties of a dequeue meet in a conference of two, named by the reservation.
-pub(super) fn bridge_twiml(conference: &str) -> String {
-    let conference = xml(conference);
-    format!(
-        r#"<Response><Dial><Conference beep="false" startConferenceOnEnter="true" endConferenceOnExit="true">{conference}</Conference></Dial></Response>"#
-    )
-}
-
-/// The same for a Worker who called in; `over` is told when the conversation has ended.
-pub(super) fn dial_twiml(conference: &str, over: &str) -> String {
-    let (conference, over) = (xml(conference), xml(over));
-    format!(
-        r#"<Response><Dial action="{over}"><Conference beep="false" startConferenceOnEnter="true" endConferenceOnExit="true">{conference}</Conference></Dial></Response>"#
-    )
+///
+/// - `afterwards`: what is asked how the call goes on when the conversation is over; otherwise it ends.
+pub(super) fn bridge_twiml(conference: &str, afterwards: Option<&str>) -> String {
+    let options = r#"beep="false" startConferenceOnEnter="true" endConferenceOnExit="true""#;
+    dial_twiml(conference, options, afterwards)
 }
 
 /// The customer joins the conference of the Task.
-pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction) -> String {
+pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction, afterwards: Option<&str>) -> String {
     let (beep, ends) = customer_options(instruction);
-    let room = xml(room);
-    format!(
-        r#"<Response><Dial><Conference beep="{beep}" endConferenceOnExit="{ends}">{room}</Conference></Dial></Response>"#
-    )
+    dial_twiml(room, &format!(r#"beep="{beep}" endConferenceOnExit="{ends}""#), afterwards)
+}
+
+fn dial_twiml(conference: &str, options: &str, afterwards: Option<&str>) -> String {
+    let action = afterwards.map(|url| format!(r#" action="{}""#, xml(url))).unwrap_or_default();
+    let conference = xml(conference);
+    format!("<Response><Dial{action}><Conference {options}>{conference}</Conference></Dial></Response>")
 }
 
 /// A customer who is called into the conference.
@@ -252,7 +249,7 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_a_path_or_of_twiml() {
         assert_eq!(escaped("a/b c?d"), "a%2Fb%20c%3Fd");
-        assert!(bridge_twiml("</Conference><Hangup/>").contains(">&lt;/Conference&gt;&lt;Hangup/&gt;<"));
+        assert!(bridge_twiml("</Conference><Hangup/>", None).contains(">&lt;/Conference&gt;&lt;Hangup/&gt;<"));
         assert!(
             enqueue_twiml("q", "https://a/?x=\"1\"&y", None).contains(r#"action="https://a/?x=&quot;1&quot;&amp;y""#)
         );

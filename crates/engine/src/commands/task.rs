@@ -54,6 +54,7 @@ pub(super) fn create(turn: &mut Turn<'_>, create: CreateTask) -> Result<Reply, R
         follows_workflow: route.target.is_none(),
         routing_target: route.target,
         ignore_capacity: direct && create.ignore_capacity.unwrap_or(true),
+        enqueue_action: create.enqueue_action,
     });
     match route.target {
         None => turn.enter_workflow(id),

@@ -217,6 +217,7 @@ impl State {
                 follows_workflow,
                 routing_target,
                 ignore_capacity,
+                enqueue_action,
             } => {
                 self.created(id.number());
                 let configuration = workflow.filter(|_| *follows_workflow).map(|workflow| {
@@ -240,6 +241,7 @@ impl State {
                     workflow: *workflow,
                     routing_target: *routing_target,
                     ignore_capacity: *ignore_capacity,
+                    enqueue_action: enqueue_action.clone(),
                     configuration,
                     place: None,
                     clock_start: self.now,

@@ -35,6 +35,8 @@ pub struct Task {
     pub workflow: Option<Id<Workflow>>,
     pub routing_target: Option<RoutingTarget>,
     pub ignore_capacity: bool,
+    /// Of a call that waits: the URL at which it goes on afterwards (events-and-callbacks, section 11.4).
+    pub enqueue_action: Option<Arc<str>>,
     /// The version of the Workflow's rules that it follows; `None` when it is routed directly.
     pub configuration: Option<Arc<Configuration>>,
     pub place: Option<Place>,

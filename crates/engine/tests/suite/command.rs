@@ -253,6 +253,7 @@ fn create_task(parameters: &mut Parameters<'_>) -> Parsed<CreateTask> {
         routing_target,
         ignore_capacity: ignore_capacity.map(|value| matches!(&*value, "true" | "1" | "yes")),
         task_queue: parameters.sid("TaskQueueSid")?,
+        enqueue_action: None,
     })
 }
 

@@ -120,6 +120,7 @@ message!(TaskMessage for Task {
     26 transfers: Vec<u64> [uint64, repeated],
     27 active: Vec<u64> [uint64, repeated],
     28 acceptances: u32 [uint32],
+    29 enqueue_action: u32 [uint32],
 } derived |reader| {
     sid: reader.derived_sid(id),
     configuration: None,

@@ -124,6 +124,7 @@ pub(crate) fn events() -> Vec<Event> {
         follows_workflow: workflow.is_some(),
         routing_target,
         ignore_capacity: workflow.is_none(),
+        enqueue_action: workflow.map(|_| text("https://app.example/next")),
     };
     vec![
         Event::TimeAdvanced { at: at(0) },
@@ -476,6 +477,7 @@ pub(crate) fn snapshot() -> Snapshot {
         workflow: Some(id(11)),
         routing_target: None,
         ignore_capacity: false,
+        enqueue_action: Some(text("https://app.example/next")),
         configuration: None,
         place: Some(Place::Step { position: Position::Target { filter: 0, target: 0 }, deadline: Some(at(5_000)) }),
         clock_start: at(-60),
@@ -514,6 +516,7 @@ pub(crate) fn snapshot() -> Snapshot {
         workflow: Some(id(12)),
         routing_target: Some(RoutingTarget::Worker(id(8))),
         ignore_capacity: true,
+        enqueue_action: None,
         place: Some(Place::Worker(id(8))),
         finished: Some(at(-1)),
         reservations: Vec::new(),

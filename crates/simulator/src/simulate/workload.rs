@@ -404,6 +404,7 @@ impl Workload {
             routing_target: worker.map(RoutingTargetSid::Worker),
             ignore_capacity: worker.map(|_| self.random.chance(40)),
             task_queue: None,
+            enqueue_action: None,
         })
     }
 
