@@ -203,6 +203,14 @@ def test_a_deleted_task_lets_the_telephone_ring_no_longer(desk, voice):
     assert voice.send(request["StatusCallback"], CallSid=call, CallStatus="completed").status_code == 404
 
 
+def test_a_deleted_workspace_lets_its_telephones_ring_no_longer(desk, voice):
+    task, _, _ = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    desk.context.delete()
+    desk.clock.quiet()
+    assert [request["Status"] for request in voice.asked(f"/Calls/{call}")] == ["completed"]
+
+
 def test_a_caller_who_has_hung_up_is_not_waited_for(desk, voice):
     task, reservation, request = dequeued(desk, voice)
     call = worker_call(desk, task)

@@ -148,19 +148,27 @@ impl<'a> Turn<'a> {
             self.stamped = Some(now);
             self.record.events.push(Event::TimeAdvanced { at: now });
         }
-        if let Event::ReservationStatusChanged { id, status, .. } = &event {
-            self.abandon_call(*id, *status);
+        if let Event::ReservationStatusChanged { id, status, .. } = &event
+            && !status.is_active()
+        {
+            self.abandon_call(*id);
+        }
+        if let Event::WorkspaceDeleted = &event {
+            let offers: Vec<_> = self.engine.state.tasks().flat_map(|task| task.active.iter().copied()).collect();
+            for offer in offers {
+                self.abandon_call(offer);
+            }
         }
         self.engine.state.evolve(&event);
         self.engine.index.follow(&self.engine.state, &event);
         self.record.events.push(event);
     }
 
-    /// Takes down that the Worker is called in vain.
-    fn abandon_call(&mut self, id: Id<Reservation>, status: ReservationStatus) {
+    /// Takes down of an offer that ends that its Worker is called in vain.
+    fn abandon_call(&mut self, id: Id<Reservation>) {
         let reservation = self.engine.state.the_reservation(id);
-        let is_ended = !status.is_active() && reservation.status == ReservationStatus::Pending;
-        if let Some(call) = reservation.call.as_ref().filter(|call| is_ended && !call.is_over)
+        let is_offer = reservation.status == ReservationStatus::Pending;
+        if let Some(call) = reservation.call.as_ref().filter(|call| is_offer && !call.is_over)
             && let Some(worker_call) = call.worker_call.clone()
         {
             self.record.abandoned_calls.push(AbandonedCall { reservation: reservation.sid, worker_call });
