@@ -32,8 +32,8 @@ pub(crate) fn run(place: &Place, file: &Path, as_json: bool) -> anyhow::Result<(
 pub(crate) fn text(report: &BackupReport) -> String {
     let BackupReport { files, bytes: size, position, streams, snapshots, history_days, damaged: _ } = report;
     format!(
-        "{} in {files} files: journal up to position {position} with {streams} streams, {snapshots} snapshots, \
-         {history_days} days of history",
+        "{} (journal up to position {position}; streams: {streams}, snapshots: {snapshots}, \
+         days of history: {history_days}, files: {files})",
         bytes(*size)
     )
 }
