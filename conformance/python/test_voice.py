@@ -4,6 +4,7 @@ Reference: events and callbacks, sections 8, 9 and 11; routing, section 5.
 """
 
 import json
+import re
 import threading
 from types import SimpleNamespace
 from urllib.parse import parse_qs, quote, urlsplit
@@ -629,12 +630,78 @@ def test_without_an_action_a_call_ends_with_its_conversation(desk, voice):
     assert voice.send(waiting, CallSid=CALLER, QueueResult="leave").text.endswith("?><Response/>")
 
 
-@pytest.mark.parametrize(("length", "status"), [(4_096, 200), (4_097, 400)])
-def test_an_action_has_a_longest_length(desk, voice, length, status):
-    action = "https://app.example.org/".ljust(length, "x")
+def test_an_action_is_no_longer_than_the_twiml_that_holds_it_may_be(desk, voice):
+    def enqueue(length: int):
+        action = "https://app.example.org/".ljust(length, "x")
+        url = enqueue_url(desk, f"?action={quote(action)}")
+        return voice.send(url, CallSid=CALLER, From="+15550111", To="+15550100")
+
+    message = enqueue(4_000).json()["message"]
+    longest = 4_000 - (int(re.search(r"TwiML of (\d+) characters", message)[1]) - 4_000)
+    refused = enqueue(longest + 1)
+    assert (refused.status_code, refused.json()["code"]) == (400, 20001), "one past it"
+    assert desk.context.tasks.list() == []
+    assert enqueue(longest).status_code == 200, "at the limit"
+    (task,) = desk.context.tasks.list()
+    twiml = answered_by_the_worker(desk, voice, task, desk.offer(task), "dequeue")
+    assert 3_990 <= len(twiml) <= 4_000
+
+
+@pytest.mark.parametrize("action", ["next", "/next", "javascript:x", "not a url", "ftp://a.example/x"])
+def test_an_action_is_an_absolute_url(desk, voice, action):
     answer = voice.send(enqueue_url(desk, f"?action={quote(action)}"), CallSid=CALLER)
-    assert answer.status_code == status, answer.text
-    assert len(desk.context.tasks.list()) == (1 if status == 200 else 0)
+    assert (answer.status_code, answer.json()["code"]) == (400, 20001), answer.text
+    assert desk.context.tasks.list() == []
+
+
+def test_a_caller_who_comes_back_after_a_conversation_waits_as_another_task(desk, voice):
+    task, reservation, _ = enqueued(desk, voice)
+    answered_by_the_worker(desk, voice, task, reservation, "dequeue")
+    assert desk.fetch(task).assignment_status == "assigned"
+    assert voice.send(enqueue_url(desk), CallSid=CALLER).status_code == 200
+    assert len(desk.context.tasks.list()) == 2
+
+
+def test_a_conference_in_old_attributes_is_not_that_of_the_task(desk, voice):
+    task = inbound(desk)
+    attributes = attributes_of(desk, task) | {"conference": {"sid": "CF" + "a" * 32}}
+    task.update(attributes=json.dumps(attributes))
+    reservation = desk.offer(task)
+    answered_by_the_worker(desk, voice, task, reservation, "conference")
+
+
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+def test_a_task_that_is_deleted_while_its_call_is_being_placed_lets_no_telephone_ring(desk, voice, instruction):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    path = "/Calls" if instruction == "dequeue" else f"/Conferences/{task.sid}/Participants"
+
+    def answer(request):
+        desk.context.tasks(task.sid).delete()
+        return 201, {"call_sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers[path] = answer
+    reservation.update(instruction=instruction)
+    desk.clock.quiet()
+    (request,) = voice.asked(path)
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
+
+
+def test_a_customer_who_is_called_for_an_offer_that_has_ended_is_hung_up(desk, voice):
+    task = desk.create("support", outbound_to="+15550123", **{"from": "+15550100"})
+    task, _, request = conferenced(desk, voice, task)
+
+    def answer(request):
+        desk.context.tasks(task.sid).update(assignment_status="canceled", reason="changed my mind")
+        return 201, {"call_sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    path = f"/Conferences/{task.sid}/Participants"
+    voice.answers[path] = answer
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    _, customer = voice.asked(path)
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, customer)}")] == ["completed"]
+    assert "conference" not in attributes_of(desk, task)
 
 
 def test_a_call_that_comes_in_again_within_a_minute_gets_no_second_task(desk, voice):

@@ -605,7 +605,7 @@ fn or_list(words: &[&str]) -> String {
 
 /// `http:` or `https:` with a host, by the grammar that callbacks are sent with; a fragment may hold connection
 /// overrides. What that grammar mends is refused: blanks, and a path where the host belongs.
-fn is_absolute_url(text: &str) -> bool {
+pub fn is_absolute_url(text: &str) -> bool {
     let blank = text.chars().any(|char| char.is_whitespace() || char.is_control());
     let host = text.split_once("://").is_some_and(|(_, rest)| !rest.starts_with(['/', '\\']));
     let parsed = url::Url::parse(text).ok().filter(|_| host && !blank);

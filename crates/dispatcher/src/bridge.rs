@@ -90,7 +90,12 @@ pub(crate) fn answered(
     // Without a bridge, or without the reservation, nobody is left to go on for.
     let Telephony::Bridged(api) = telephony else { return Vec::new() };
     let Some(id) = turn.state().find_reservation(about.reservation).map(|reservation| reservation.id) else {
-        return Vec::new();
+        // Its Task was deleted meanwhile.
+        let calls = placed_call(step, &ApiAnswer::of(outcome));
+        return calls
+            .map(|call| end_call(turn.state(), api, about.reservation, u64::MAX - 1, &call))
+            .into_iter()
+            .collect();
     };
     let mut leg = Leg::of(turn, api, id);
     if leg.is_own(about.sid) {
@@ -103,12 +108,27 @@ pub(crate) fn answered(
 
 /// Lets the calls of ended offers ring no longer.
 pub(crate) fn hang_up(state: &pointsman_engine::State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
-    let AbandonedCall { reservation, ref worker_call } = *call;
     // Beside the counted requests: an offer ends once.
-    let about = About { sid: derived(reservation, u64::MAX), reservation, at: state.now() };
+    end_call(state, api, call.reservation, u64::MAX, &call.worker_call)
+}
+
+fn end_call(
+    state: &pointsman_engine::State,
+    api: &VoiceApi,
+    reservation: Sid<Reservation>,
+    number: u64,
+    call: &str,
+) -> Arc<Delivery> {
+    let about = About { sid: derived(reservation, number), reservation, at: state.now() };
     let form = requests::form([("Status", "completed")]);
     let content = Content::Voice { step: VoiceStep::HangUp, form, about };
-    delivery(state.workspace(), requests::call_url(api, worker_call), content)
+    delivery(state.workspace(), requests::call_url(api, call), content)
+}
+
+/// The call that a step has placed.
+fn placed_call(step: VoiceStep, answer: &ApiAnswer) -> Option<Arc<str>> {
+    let places = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
+    answer.call().filter(|_| places && answer.is_success())
 }
 
 /// What the voice API said: identifiers and codes.
@@ -220,7 +240,11 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         reservation.status == ReservationStatus::Pending && reservation.is_on_hold()
     }
 
-    /// The conference that the Task has already, when it is being transferred.
+    /// The conference in which the caller is already, when the Task is offered as a transfer.
+    fn transferred_conference(&self) -> Option<Arc<str>> {
+        self.reservation().transfer.and_then(|_| self.existing_conference())
+    }
+
     fn existing_conference(&self) -> Option<Arc<str>> {
         self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]))
     }
@@ -274,7 +298,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 (VoiceStep::Redirect, requests::call_url(self.api, call), form)
             }
             VoiceVerb::Conference => {
-                let conference = self.existing_conference().unwrap_or_else(|| self.room_name(instruction));
+                let conference = self.transferred_conference().unwrap_or_else(|| self.room_name(instruction));
                 let url = requests::participants_url(self.api, &conference);
                 (VoiceStep::CallWorker, url, self.conference_form(instruction))
             }
@@ -296,7 +320,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     /// Nobody waits for the answer any more; a call that it tells of must not go on ringing.
     fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
         let answer = ApiAnswer::of(outcome);
-        if let Some(call) = answer.call().filter(|_| step == VoiceStep::CallWorker && answer.is_success()) {
+        if let Some(call) = placed_call(step, &answer) {
             let url = requests::call_url(self.api, &call);
             self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
         }
@@ -312,6 +336,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         match step {
             VoiceStep::CallWorker if is_success => self.worker_is_called(&answer),
             VoiceStep::Redirect if is_success => self.accept(),
+            // The offer has ended while the customer was being called.
+            VoiceStep::CallCustomer if is_success && !self.is_held() => self.answered_too_late(step, outcome),
             VoiceStep::CallCustomer if is_success => {
                 self.call.customer_call = answer.call();
                 self.note_conference();
@@ -376,7 +402,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 let conference = self.reservation().sid.to_string();
                 self.move_caller(&requests::bridge_twiml(&conference, self.afterwards().as_deref()));
             }
-            Some(VoiceVerb::Conference) if self.existing_conference().is_some() => self.accept(),
+            Some(VoiceVerb::Conference) if self.transferred_conference().is_some() => self.accept(),
             Some(VoiceVerb::Conference) => {
                 let instruction = self.instruction.clone().expect("it has a verb");
                 let room = self.room_name(&instruction);
@@ -399,10 +425,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     fn afterwards(&self) -> Option<String> {
         let task = self.task();
         let action = task.enqueue_action.as_deref()?;
-        let waited = ((self.turn.state().now().0 - task.date_created.0) / 1_000).to_string();
-        let kind = VoiceCallbackKind::EnqueueResult(task.sid);
-        let url = requests::callback_url(self.api, kind, self.turn.state().workspace().sid);
-        Some(requests::with_query(&url, [("action", action), ("queueTime", &waited)]))
+        let waited_seconds = (self.turn.state().now().0 - task.date_created.0) / 1_000;
+        Some(requests::afterwards_url(self.api, self.turn.state().workspace().sid, task.sid, action, waited_seconds))
     }
 
     fn move_caller(&mut self, twiml: &str) {

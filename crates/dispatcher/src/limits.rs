@@ -16,6 +16,8 @@ pub const BACK_OFF_MS_MAX: u64 = 300_000;
 /// (sections 8.3 and 11.3).
 pub const RING_SECONDS_DEFAULT: i64 = 60;
 pub const VOICE_RING_SECONDS_MAX: i64 = 600;
+/// Characters of TwiML that the voice API takes with a request (reference: events-and-callbacks, section 11.3).
+pub const TWIML_CHARS_MAX: usize = 4_000;
 /// Bytes read of an assignment callback's answer (section 12.4).
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Characters of a message of the voice API that go into the log, and into the reason of a Task.

@@ -297,7 +297,7 @@ impl Shard {
     fn keep(&mut self, sid: Sid<Workspace>, turn: TurnRecord, sends: Vec<Arc<Delivery>>, batch: &mut Batch) {
         batch.alerts.extend(turn.alerts.iter().map(|alert| (sid, *alert)));
         self.note_deadline(sid);
-        if turn.is_empty() {
+        if turn.is_empty() && sends.is_empty() {
             return;
         }
         let hosted = self.workspaces.get_mut(&sid).expect("its turn has just run");
@@ -312,6 +312,9 @@ impl Shard {
         for delivery in sends {
             batch.outbox.push(OutboxChange::Put(delivery.clone()));
             batch.deliveries.push(delivery);
+        }
+        if turn.is_empty() {
+            return;
         }
         hosted.sequence += 1;
         batch.records.push(PendingRecord {

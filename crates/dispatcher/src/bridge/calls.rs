@@ -4,18 +4,18 @@
 use std::sync::Arc;
 
 use pointsman_api::json::Object;
-use pointsman_api::limits::URL_BYTES_MAX;
+use pointsman_api::parameters::is_absolute_url;
 use pointsman_api::{Answer, ApiError, Header, Target, errors, rejections};
 use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
 use pointsman_engine::{
-    Command, CreateTask, Id, Priority, Reply, Reservation, ReservationStatus, Sid, State, Task, Timestamp, Turn,
-    VoiceCall, Workflow, Workspace,
+    Command, CreateTask, Id, Priority, Reply, Reservation, ReservationStatus, Sid, State, Task, TaskStatus, Timestamp,
+    Turn, VoiceCall, Workflow, Workspace,
 };
 use pointsman_expression::Attributes;
 use pointsman_record::delivery::{Delivery, Form, ReportMethod};
 
 use super::{Leg, VoiceApi, cancel_task, is_call_sid, requests};
-use crate::limits::ENQUEUE_AGAIN_MS;
+use crate::limits::{ENQUEUE_AGAIN_MS, TWIML_CHARS_MAX};
 
 /// A request to the bridge, its signature checked.
 #[derive(Clone, Debug)]
@@ -419,9 +419,8 @@ fn enqueue(
         ApiError::new(&errors::VOICE_QUERY, &[("message", &message)])
     })?;
     let action = callback.query_value("action");
-    if let Some(action) = action.filter(|action| URL_BYTES_MAX < action.len()) {
-        let message = format!("action has {} bytes, of which there may be {URL_BYTES_MAX}", action.len());
-        return Err(ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]));
+    if let Some(action) = action {
+        check_action(turn.state(), api, action)?;
     }
     let timeout_max = i64::from(TASK_TIMEOUT_SECONDS_MAX);
     let create = CreateTask {
@@ -446,6 +445,25 @@ fn enqueue(
     Ok(twiml(&requests::enqueue_twiml(&workflow.to_string(), &result, wait_url)))
 }
 
+/// Refuses an address that no caller could be sent to after a conversation.
+fn check_action(state: &State, api: &VoiceApi, action: &str) -> Result<(), ApiError> {
+    let refused = |message: String| ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]);
+    if !is_absolute_url(action) {
+        return Err(refused(format!("action must be an absolute URL of http or https, not {action:.100}")));
+    }
+    // As long as any will be: a call waits for no more than two weeks.
+    let (task, waited_seconds) = (Sid::from_bytes([0; 16]), i64::from(TASK_TIMEOUT_SECONDS_MAX));
+    let url = requests::afterwards_url(api, state.workspace().sid, task, action, waited_seconds);
+    let twiml = requests::bridge_twiml(&Sid::<Reservation>::from_bytes([0; 16]).to_string(), Some(&url));
+    let length = twiml.chars().count();
+    if TWIML_CHARS_MAX < length {
+        let message =
+            format!("action makes TwiML of {length} characters, of which a voice API takes {TWIML_CHARS_MAX}");
+        return Err(refused(message));
+    }
+    Ok(())
+}
+
 fn make_task(turn: &mut Turn<'_>, create: CreateTask, workflow: Sid<Workflow>) -> Result<Sid<Task>, ApiError> {
     match turn.apply(Command::CreateTask(create)) {
         Ok(Reply::Task(id)) => {
@@ -468,7 +486,8 @@ fn made_before(state: &State, workflow: Sid<Workflow>, call: &str) -> Option<Sid
     let workflow = state.find_workflow(workflow)?.id;
     let recent = state.tasks().rev().take_while(|task| since <= task.date_created);
     let of_call = |task: &&Task| {
-        !task.status.is_terminal()
+        // One who has spoken to somebody and comes back does not wait yet.
+        matches!(task.status, TaskStatus::Pending | TaskStatus::Reserved)
             && task.workflow == Some(workflow)
             && task.attributes.value().member("call_sid").as_text() == Some(call)
     };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pointsman_api::instruction::{FieldValue, VoiceInstruction};
-use pointsman_engine::{Reservation, Sid, Workspace};
+use pointsman_engine::{Reservation, Sid, Task, Workspace};
 use pointsman_record::delivery::Form;
 
 use super::{Leg, VoiceApi, VoiceCallbackKind};
@@ -39,6 +39,18 @@ fn escaped(segment: &str) -> String {
 /// An address of the bridge. The Workspace is named so that its thread is found at once.
 pub(super) fn callback_url(api: &VoiceApi, kind: VoiceCallbackKind, workspace: Sid<Workspace>) -> String {
     format!("{}{}?workspace={workspace}", api.callback_url, kind.path())
+}
+
+/// Where the provider asks how a caller goes on after the conversation.
+pub(super) fn afterwards_url(
+    api: &VoiceApi,
+    workspace: Sid<Workspace>,
+    task: Sid<Task>,
+    action: &str,
+    waited_seconds: i64,
+) -> String {
+    let url = callback_url(api, VoiceCallbackKind::EnqueueResult(task), workspace);
+    with_query(&url, [("action", action), ("queueTime", &waited_seconds.to_string())])
 }
 
 impl Leg<'_, '_, '_> {
