@@ -53,6 +53,10 @@ const REDIRECT_REFUSED: u32 = 40_122;
 const DEQUEUE_REFUSED: u32 = 40_133;
 const CONFERENCE_REFUSED: u32 = 40_145;
 
+// Numbers of requests that a reservation makes once, beside those that it counts.
+const ABANDONED: u64 = u64::MAX;
+const PLACED_TOO_LATE: u64 = u64::MAX - 1;
+
 /// Begins to carry out an instruction that was checked and, where it holds, has put its reservation on hold.
 ///
 /// - Returns what is to be sent once the turn is durable.
@@ -93,7 +97,7 @@ pub(crate) fn answered(
         // Its Task was deleted meanwhile.
         let calls = placed_call(step, &ApiAnswer::of(outcome));
         return calls
-            .map(|call| end_call(turn.state(), api, about.reservation, u64::MAX - 1, &call))
+            .map(|call| end_call(turn.state(), api, about.reservation, PLACED_TOO_LATE, &call))
             .into_iter()
             .collect();
     };
@@ -108,8 +112,7 @@ pub(crate) fn answered(
 
 /// Lets the calls of ended offers ring no longer.
 pub(crate) fn hang_up(state: &pointsman_engine::State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
-    // Beside the counted requests: an offer ends once.
-    end_call(state, api, call.reservation, u64::MAX, &call.worker_call)
+    end_call(state, api, call.reservation, ABANDONED, &call.worker_call)
 }
 
 fn end_call(
@@ -245,6 +248,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         self.reservation().transfer.and_then(|_| self.existing_conference())
     }
 
+    /// The conference that the attributes name, of an accepted reservation or of whoever wrote them.
     fn existing_conference(&self) -> Option<Arc<str>> {
         self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]))
     }
@@ -321,8 +325,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
         let answer = ApiAnswer::of(outcome);
         if let Some(call) = placed_call(step, &answer) {
-            let url = requests::call_url(self.api, &call);
-            self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
+            self.end_call(&call);
         }
     }
 
@@ -493,8 +496,13 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     fn hang_up(&mut self) {
         // It is over when the provider says so: that is when an accepted reservation goes on to wrapping.
-        let Some(call) = self.call.worker_call.clone().filter(|_| !self.call.is_over) else { return };
-        let url = requests::call_url(self.api, &call);
+        if let Some(call) = self.call.worker_call.clone().filter(|_| !self.call.is_over) {
+            self.end_call(&call);
+        }
+    }
+
+    fn end_call(&mut self, call: &str) {
+        let url = requests::call_url(self.api, call);
         self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
     }
 
