@@ -30,7 +30,7 @@ pub const HISTORY_COUNTER_BITS: u32 = 20;
 /// Events that the history looks through one by one for a sid, before it sorts them into its index.
 pub const HISTORY_SID_RUN_EVENTS: usize = 8_192;
 /// Tasks and reservations that the history looks through one by one for a sid, before it sorts them into an index.
-pub const HISTORY_KEY_RUN: usize = 8_192;
+pub const HISTORY_KEY_RUN_KEYS: usize = 8_192;
 /// Numbers of things mentioned that the projection remembers before it forgets them all.
 pub const HISTORY_KEYS_CACHED_MAX: usize = 262_144;
 /// Events written together from which on they go to the disk bit by bit; fewer are small enough, and often awaited.

@@ -75,7 +75,7 @@ const LAG_MS: &str = "lag_ms";
 /// the last run are few enough to be looked through.
 const SID_RUNS: &str = "sid_runs";
 const SID_RUNS_EVENT: &str = "sid_runs_event";
-/// Of the values above, of those of the keys, and of what has been removed.
+/// Of the values above, of the format and the values of the keys from format 2 on, and of what has been removed.
 const CHECKSUM: &str = "checksum";
 /// With the sid of a workspace behind it: its events are gone from this day, or going.
 const REMOVED: &str = "removed.";
@@ -90,7 +90,6 @@ pub(super) struct DayWriter {
     last_id: i64,
     lag_ms: i64,
     rows_position: Position,
-    projected_position: Position,
     keys: Keys,
     /// Workspaces of which nothing is added any more.
     removed: BTreeSet<Sid>,
@@ -112,7 +111,7 @@ impl DayWriter {
         // A commit that did it would write all of it at once.
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(&failed)?;
         let meta = |key| meta_number(&connection, key).map_err(&failed);
-        let (rows_position, projected_position) = (meta(ROWS_POSITION)?, meta(PROJECTED_POSITION)?);
+        let rows_position = meta(ROWS_POSITION)?;
         let lag_ms = meta(LAG_MS)?;
         // The last event of a run may have been removed; what comes now must still come after the run.
         let last_id: Option<i64> =
@@ -131,7 +130,6 @@ impl DayWriter {
             last_id,
             lag_ms,
             rows_position: Position(rows_position as u64),
-            projected_position: Position(projected_position as u64),
             keys,
             removed,
             sid_runs,
@@ -186,7 +184,6 @@ impl DayWriter {
         self.last_id = numbering.last_id;
         self.lag_ms = numbering.lag_ms;
         self.rows_position = rows_position;
-        self.projected_position = projected.unwrap_or(self.projected_position);
         checkpoint_long(&self.connection, &self.path, &self.descriptor)
     }
 
@@ -393,7 +390,7 @@ fn find_keys(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<
     if is_removed(connection, query.workspace)? {
         return Ok(None);
     }
-    let Some(workspace) = keys::find_one(connection, query.workspace, ROLE_WORKSPACE)? else { return Ok(None) };
+    let Some(workspace) = keys::find_workspace(connection, query.workspace)? else { return Ok(None) };
     let mut references = query.references.clone();
     references.sort_by_key(|reference| selectivity(reference.role));
     references.dedup();
@@ -431,7 +428,7 @@ pub(super) fn find(
     sid: Sid,
 ) -> Result<Option<HistoryEvent>, ReadError> {
     let failed = read_failed("look for an event in the history", path);
-    let Some(workspace_key) = keys::find_one(connection, workspace, ROLE_WORKSPACE).map_err(&failed)? else {
+    let Some(workspace_key) = keys::find_workspace(connection, workspace).map_err(&failed)? else {
         return Ok(None);
     };
     if is_removed(connection, workspace).map_err(&failed)? {
@@ -471,7 +468,10 @@ pub(super) fn check(
 ) -> Result<(), ReadError> {
     database::integrity_check(connection, path, &mut report.damage)?;
     let failed = read_failed("check the history", path);
-    keys::check(connection, path, &failed, &mut report.damage)?;
+    match keys::check(connection, path, &failed, &mut report.damage) {
+        Err(ReadError::Damaged(damage)) => report.damage.push(damage),
+        other => other?,
+    }
     let mut events = connection
         .prepare(
             "SELECT e.id, e.at_ms, e.kind, e.checksum, e.sid, e.payload, k.sid
@@ -622,14 +622,13 @@ fn verified((event, expected): (HistoryEvent, u32), path: &Path) -> Result<Histo
 }
 
 fn meta_checksum(connection: &Connection) -> rusqlite::Result<u32> {
-    let mut values = Vec::with_capacity(7);
+    let mut values = Vec::with_capacity(8);
     for key in [ROWS_POSITION, PROJECTED_POSITION, LAG_MS, SID_RUNS, SID_RUNS_EVENT] {
         values.push(meta_number(connection, key)?);
     }
-    // There are none in the first format.
-    let key_runs = meta_number(connection, KEY_RUNS)?;
-    if key_runs != 0 {
-        values.extend([key_runs, meta_number(connection, KEY_RUNS_KEY)?]);
+    if keys::has_runs(connection)? {
+        let format = database::format(connection)?;
+        values.extend([format, meta_number(connection, KEY_RUNS)?, meta_number(connection, KEY_RUNS_KEY)?]);
     }
     let removed = removed(connection)?;
     if removed.is_empty() {

@@ -50,7 +50,7 @@ fn passes(role: u32) -> bool {
 pub(super) struct Keys {
     has_runs: bool,
     id_max: i64,
-    /// Those used last. Forgotten all at once when there are too many.
+    /// Those used since they were last forgotten, all at once, because there were too many.
     cached: HashMap<(Sid, u32), i64>,
     runs: i64,
     /// What is in no run yet.
@@ -74,7 +74,7 @@ impl Keys {
         Ok(Keys {
             has_runs,
             id_max: id_max.unwrap_or(0),
-            // A day that is written by turns with another one is opened again and again.
+            // A day may be opened again while it is written.
             cached: after_runs.iter().map(|&(sid, role, id)| ((sid, role), id)).collect(),
             runs: meta_number(connection, KEY_RUNS)?,
             after_runs,
@@ -110,7 +110,7 @@ impl Keys {
 
     /// Sorts what is in no run into a new one, once it is enough for that.
     pub(super) fn sort_enough(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        if self.after_runs.len() < limits::HISTORY_KEY_RUN { Ok(()) } else { self.sort(transaction) }
+        if self.after_runs.len() < limits::HISTORY_KEY_RUN_KEYS { Ok(()) } else { self.sort(transaction) }
     }
 
     /// Sorts what is in no run into a new one.
@@ -149,13 +149,18 @@ pub(super) fn find(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Re
     Ok(keys)
 }
 
-/// By the index.
-pub(super) fn find_one(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Option<i64>> {
+/// The number of a workspace.
+pub(super) fn find_workspace(connection: &Connection, sid: Sid) -> rusqlite::Result<Option<i64>> {
+    find_one(connection, sid, ROLE_WORKSPACE)
+}
+
+/// By the index, which has everything in a file of format 1 and what lasts in the others.
+fn find_one(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Option<i64>> {
     let sql = if passes(role) { FIND_ANY } else { FIND_LASTING };
     connection.prepare_cached(sql)?.query_row(params![sid, role], |row| row.get(0)).optional()
 }
 
-fn has_runs(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn has_runs(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(format(connection)? >= FORMAT_OF_RUNS)
 }
 
@@ -316,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_run_begins_when_enough_came_together() {
-        let enough = limits::HISTORY_KEY_RUN as u64;
+        let enough = limits::HISTORY_KEY_RUN_KEYS as u64;
         let mut fixture = Fixture::new();
         fixture.mention(tasks(0..enough - 1));
         assert_eq!(fixture.number("SELECT count(*) FROM key_runs"), 0);
@@ -332,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_task_with_several_numbers_is_found_in_order_and_with_others() {
-        let run = limits::HISTORY_KEY_RUN as u64;
+        let run = limits::HISTORY_KEY_RUN_KEYS as u64;
         let mut fixture = Fixture::new();
         let mut expected = Vec::new();
         for round in 0..3 {
@@ -390,10 +395,10 @@ mod tests {
         fixture.open_again();
         fixture.mention(tasks(0..3));
         fixture.open_again();
-        fixture.mention(tasks(0..limits::HISTORY_KEY_RUN as u64));
+        fixture.mention(tasks(0..limits::HISTORY_KEY_RUN_KEYS as u64));
         assert_eq!(fixture.found(&[task(2)], HistoryOrder::OldestFirst), [3, 6]);
         assert_eq!(fixture.number("PRAGMA user_version"), 1);
-        assert_eq!(fixture.number("SELECT count(*) FROM keys"), limits::HISTORY_KEY_RUN as i64 + 2);
+        assert_eq!(fixture.number("SELECT count(*) FROM keys"), limits::HISTORY_KEY_RUN_KEYS as i64 + 2);
         assert_eq!(fixture.problems(), [] as [&str; 0]);
         // The next day is of the format of today.
         fixture.events = 86_400_000;
@@ -401,6 +406,37 @@ mod tests {
         assert_eq!(fixture.found(&[task(2)], HistoryOrder::OldestFirst), [3, 6, 86_400_001]);
         let next = Connection::open(fixture.directory.path().join("history/history-1970-01-02.sqlite")).unwrap();
         assert_eq!(format(&next).unwrap(), KIND.format);
+    }
+
+    #[test]
+    fn a_format_that_was_changed_is_found_at_the_start() {
+        let mut fixture = Fixture::new();
+        fixture.mention(tasks(0..1));
+        fixture.store = None;
+        fixture.with_file(|file| file.execute_batch("PRAGMA user_version = 1"));
+        let error = SqliteStore::open(fixture.directory.path(), &Options::default()).unwrap_err();
+        assert!(format!("{error:?}").contains("its own values"), "{error:?}");
+        let mut former = Fixture::new();
+        former.with_file(|file| {
+            file.execute_batch(&format!("PRAGMA application_id = {}; {} {SCHEMA_OF_FORMAT_1}", KIND.mark, KIND.schema))
+        });
+        former.open_again();
+        former.mention(tasks(0..1));
+        former.store = None;
+        former.with_file(|file| file.execute_batch("PRAGMA user_version = 2"));
+        let error = SqliteStore::open(former.directory.path(), &Options::default()).unwrap_err();
+        assert!(format!("{error:?}").contains("its own values"), "{error:?}");
+    }
+
+    #[test]
+    fn a_stray_number_hides_no_other_damage_of_its_day() {
+        let mut fixture = Fixture::new();
+        fixture.mention(tasks(0..3));
+        let sql =
+            "INSERT INTO key_runs VALUES (1, zeroblob(16), 1, 0); UPDATE events SET payload = x'78' WHERE at_ms = 2";
+        fixture.with_file(|file| file.execute_batch(sql));
+        let problems = fixture.problems();
+        assert!(problems.len() == 2 && problems[1].contains("event "), "{problems:?}");
     }
 
     #[test]
@@ -416,7 +452,7 @@ mod tests {
             ),
         ] {
             let mut fixture = Fixture::new();
-            fixture.mention(tasks(0..limits::HISTORY_KEY_RUN as u64));
+            fixture.mention(tasks(0..limits::HISTORY_KEY_RUN_KEYS as u64));
             fixture.with_file(|file| file.execute_batch(sql));
             let problems = fixture.problems();
             assert!(problems.len() == 1 && problems[0].ends_with(expected), "{sql}: {problems:?}");
@@ -424,9 +460,17 @@ mod tests {
     }
 
     #[test]
-    fn things_that_last_are_found_by_the_index() {
+    fn things_that_last_are_found_by_the_index_and_no_others() {
         let mut fixture = Fixture::new();
-        fixture.mention(tasks(0..1));
+        let roles = [Role::Task, Role::Worker, Role::TaskQueue, Role::Workflow, Role::Reservation, Role::TaskChannel];
+        fixture.mention(roles.map(|role| (role, 0)));
+        for role in roles.map(role_number) {
+            let found = fixture.with_file(|file| {
+                let mut statement = file.prepare(FIND_LASTING)?;
+                statement.query_row(params![sid_of(0), role], |row| row.get::<_, i64>(0)).optional()
+            });
+            assert_eq!(found.is_some(), !passes(role), "role {role}");
+        }
         let plan = fixture.with_file(|file| {
             let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {FIND_LASTING}"))?;
             statement.query_row(params![WORKER, role_number(Role::Worker)], |row| row.get::<_, String>(3))
