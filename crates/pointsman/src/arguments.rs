@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use pointsman_server::admin::Date;
 use pointsman_server::configuration::Sources;
 
 use crate::exit;
@@ -58,7 +59,8 @@ pub(crate) enum Command {
     },
     /// Make a data directory out of a back-up
     ///
-    /// The directory must be empty or not there. Everything that was restored is read and verified.
+    /// The directory must be empty or not there. Everything that was restored is read and verified. When it fails, no
+    /// server starts on the directory until it is restored again.
     #[command(after_long_help = exit::TABLE)]
     Restore {
         /// File that `pointsman backup` has made
@@ -77,6 +79,23 @@ pub(crate) enum Command {
     /// a back-up restores to.
     #[command(after_long_help = exit::TABLE)]
     Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Give up days of the event history that are lost or damaged
+    ///
+    /// A server does not start on a history of which a day is missing, older or damaged: it would answer as if nothing
+    /// had happened on that day. Restore a back-up; where there is none, this makes it start without the day. Tasks,
+    /// workers and their state are not touched. What is left of the day's file is kept under another name. The server
+    /// must not run on the data directory.
+    #[command(after_long_help = exit::TABLE)]
+    ForgetDays {
+        /// Days in UTC, such as 2026-01-31
+        #[arg(value_name = "DATE", required = true)]
+        dates: Vec<Date>,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Backup { file, json, place } => commands::backup::run(&place, &file, json),
         Command::Restore { file, json, place } => commands::restore::run(&place, &file, json),
         Command::Check { json, place } => commands::check::run(&place, json),
+        Command::ForgetDays { dates, json, place } => commands::forget_days::run(&place, &dates, json),
         Command::ExportEvents(arguments) => commands::export_events::run(&arguments),
         Command::Config { command: ConfigCommand::Show { json, settings } } => commands::config::show(&settings, json),
     };

@@ -103,13 +103,18 @@ fn what_cannot_be_backed_up_or_restored_is_refused_with_its_code() {
     let bad = run(&["restore", file_name], Some(&root.path().join("new")));
     assert_eq!(bad.status.code(), Some(5));
     assert!(error(&bad).contains("is damaged at chunk"), "{}", error(&bad));
+    let started = run(&["serve", "--listen", "127.0.0.1:0"], Some(&root.path().join("new")));
+    assert_eq!(started.status.code(), Some(4));
+    assert!(error(&started).contains("did not get to its end"), "{}", error(&started));
 }
 
 #[test]
 fn a_directory_whose_name_is_misspelt_is_refused_and_not_made() {
     let root = tempfile::tempdir().unwrap();
     let nowhere = root.path().join("nowhere");
-    for command in [&["check"][..], &["export-events"], &["account", "list"], &["backup", "file"]] {
+    for command in
+        [&["check"][..], &["export-events"], &["account", "list"], &["backup", "file"], &["forget-days", "2026-01-31"]]
+    {
         let refused = run(command, Some(&nowhere));
         assert_eq!(refused.status.code(), Some(4), "{command:?}");
         assert!(error(&refused).contains("holds no store"), "{}", error(&refused));
@@ -141,6 +146,34 @@ fn a_check_names_the_file_and_the_place_of_damage() {
     let problem = summary["problems"][0].as_str().unwrap();
     assert!(problem.starts_with(&format!("{} is damaged at chunk 0: ", snapshot.display())), "{problem}");
     assert!(error(&bad).contains("1 places are damaged"), "{}", error(&bad));
+}
+
+#[test]
+fn a_lost_day_of_the_history_is_missed_by_every_command_until_it_is_given_up() {
+    let root = tempfile::tempdir().unwrap();
+    let (live, file) = (root.path().join("live"), root.path().join("server.backup"));
+    let serving = Serving::on(&live);
+    let workspace = lively(&serving, 5);
+    serving.stop();
+    let day = fs::read_dir(live.join("history")).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    let date = day.file_stem().unwrap().to_str().unwrap().strip_prefix("history-").unwrap().to_owned();
+    fs::remove_file(&day).unwrap();
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["check"], &["backup", file.to_str().unwrap()]] {
+        let refused = run(command, Some(&live));
+        assert_eq!(refused.status.code(), Some(5), "{command:?}: {}", error(&refused));
+        let expected = format!("{} is damaged at its name: the file is missing", day.display());
+        assert!(error(&refused).contains(&expected), "{command:?}: {}", error(&refused));
+    }
+    let never = run(&["forget-days", "2001-02-03"], Some(&live));
+    assert_eq!(never.status.code(), Some(4), "{}", error(&never));
+    assert!(error(&never).contains("the history has no day"), "{}", error(&never));
+    assert_eq!(run(&["forget-days", "yesterday"], Some(&live)).status.code(), Some(2));
+    let given_up = json(&["forget-days", &date, "--json"], Some(&live));
+    assert_eq!(given_up, serde_json::json!([{ "date": date, "kept_as": null }]));
+    let serving = Serving::on(&live);
+    let (_, tasks) = serving.send("GET", &format!("/v1/Workspaces/{workspace}/Tasks"), "");
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 5, "the state is whole");
+    serving.stop();
 }
 
 #[test]
@@ -178,7 +211,7 @@ fn events_are_exported_alike_from_a_server_and_from_its_directory() {
 
 #[test]
 fn every_command_explains_itself_and_its_exit_codes() {
-    for command in ["backup", "restore", "check", "export-events"] {
+    for command in ["backup", "restore", "check", "forget-days", "export-events"] {
         let help = run(&[command, "--help"], None);
         let text = String::from_utf8(help.stdout).unwrap();
         for expected in ["--data-dir", "--json", "Exit codes:"] {

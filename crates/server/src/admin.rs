@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pointsman_api::{self as api, HistoryAnswer, HttpRequest};
 use pointsman_dispatcher::{Batch, Input, Reply, Shard, Ticket};
@@ -14,6 +14,7 @@ use pointsman_store::{
 };
 
 // What the program needs of the crates below, so that it uses this one alone.
+pub use jiff::civil::Date;
 pub use pointsman_engine::{Sid, Timestamp};
 pub use pointsman_store::limits::HISTORY_AT_MS_MAX;
 pub use pointsman_store::{BackupError, BackupReport, OpenError, ReadError, SqliteStore, backup, restore};
@@ -26,6 +27,13 @@ use crate::{accounts, limits, projector, recovery};
 /// Opens the store in a directory, which no server may use meanwhile.
 pub fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(directory, &Options::default())
+}
+
+/// Gives up days of the event history that are lost or damaged. Returns under which name what is left of each is kept.
+///
+/// - Errors: those of the first day that could not be given up; the days before it are.
+pub fn forget_days(directory: &Path, dates: &[Date]) -> Result<Vec<Option<PathBuf>>, OpenError> {
+    dates.iter().map(|date| SqliteStore::forget_day(directory, *date)).collect()
 }
 
 /// Whether a directory holds a store, so that one whose name was misspelt is not made by looking at it.

@@ -68,6 +68,8 @@ pub enum OpenError {
     Missing { path: PathBuf },
     #[error("{} ends at position {last}, but {} holds what came after it, up to position {later}", path.display(), witness.display())]
     Behind { path: PathBuf, last: Position, witness: PathBuf, later: Position },
+    #[error("the history has no day {}, and has not lost one", path.display())]
+    NoDay { path: PathBuf },
     #[error("this program is linked to SQLite {found}; it needs {needed} or newer")]
     SqliteVersion { found: String, needed: &'static str },
     #[error("the store cannot be read as it is")]

@@ -3,6 +3,7 @@
 //! - `journal`: records, outbox, meta; every commit is synchronized before it is acknowledged.
 //! - `snapshots`: plain files, each written aside and renamed into place.
 //! - `history`: one database per UTC day, a projection that may fall back and is made again.
+//! - `ledger`: which days of the history there are, as the journal notes it.
 //! - `backup`: a whole store in one file, and back.
 //! - `log`: looks for damage in the journal's write-ahead log.
 //! - `directory`, `database`, `checkpoints`: what these share.
@@ -13,6 +14,7 @@ mod database;
 mod directory;
 mod history;
 mod journal;
+mod ledger;
 mod log;
 mod outbox;
 mod snapshots;
@@ -20,6 +22,8 @@ mod snapshots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::civil::Date;
 
 use crate::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
@@ -84,7 +88,7 @@ impl SqliteStore {
         directory::remove_probe(directory);
         let journal = Arc::new(Journal::open(directory, lock.is_new())?);
         let snapshots = Snapshots::open(directory)?;
-        let history = History::open(directory, options, journal.history_floor()?)?;
+        let history = History::open(directory, options, Arc::clone(&journal))?;
         if let Some(witness) = history.newest_file().filter(|_| history.position() > journal.last_position()) {
             return Err(OpenError::Behind {
                 path: journal.path().to_path_buf(),
@@ -108,6 +112,17 @@ impl SqliteStore {
             trim_pause: options.trim_pause,
             _lock: lock,
         })
+    }
+
+    /// Gives up a day of the history that is lost or damaged, so that a store opens without it. Nobody may use the store
+    /// meanwhile.
+    ///
+    /// - What is left of it stays beside the other days, under a name that no store looks at; that name is returned.
+    /// - Errors: [`OpenError::NoDay`] when the history has no such day.
+    pub fn forget_day(directory: &Path, date: Date) -> Result<Option<PathBuf>, OpenError> {
+        let lock = DirectoryLock::take(directory)?;
+        let journal = Journal::open(directory, lock.is_new())?;
+        history::forget_day(&directory.join(history::DIRECTORY), &journal, date)
     }
 
     /// What [`Store::check`] does, with somebody who looks on.
@@ -169,8 +184,7 @@ impl Store for SqliteStore {
 
     fn trim(&self) -> Result<u64, WriteError> {
         // What is deleted here exists only in the history from now on.
-        let projected = self.history.synchronize()?;
-        self.journal.raise_history_floor(projected, None)?;
+        let projected = self.history.note(None)?;
         let mut trimmed = 0;
         for (stream, sequence) in self.snapshots.older_kept() {
             trimmed += self.journal.trim(stream, sequence, projected, self.trim_pause)?;
@@ -216,8 +230,7 @@ impl Store for SqliteStore {
 
     fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
         // Noted first: what is gone must not be made again from records that are still there.
-        let projected = self.history.synchronize()?;
-        self.journal.raise_history_floor(projected, Some(retention.first_ms()))?;
+        self.history.note(Some(retention.first_ms()))?;
         self.journal.drop_dead_letters(retention)?;
         self.history.retain(retention)
     }

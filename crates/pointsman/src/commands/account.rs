@@ -1,5 +1,7 @@
 //! `pointsman account create` and `list`: work on the data directory of a server that does not run.
 
+use std::path::PathBuf;
+
 use pointsman_server::accounts::{self, AccountRow, MadeAccount};
 use pointsman_server::admin::{self, BackupError, OpenError, SqliteStore};
 use pointsman_server::configuration::{self, Loaded};
@@ -38,20 +40,30 @@ pub(crate) fn list(place: &Place, as_json: bool) -> anyhow::Result<()> {
 
 /// Opens the store of a server that does not run. One that is not there is not made: a name was misspelt.
 pub(crate) fn open(place: &Place) -> anyhow::Result<SqliteStore> {
-    let Loaded { configuration, .. } = configuration::load(&place.sources())?;
-    if !admin::holds_store(&configuration.data_dir) {
-        return Err(BackupError::NoStore { path: configuration.data_dir }.into());
-    }
-    open_or_make(place)
+    admin::open(&data_dir(place)?).map_err(name_the_holder)
 }
 
-/// The same, but the store is made where there is none.
+/// The data directory, which must hold a store.
+pub(crate) fn data_dir(place: &Place) -> anyhow::Result<PathBuf> {
+    let Loaded { configuration, .. } = configuration::load(&place.sources())?;
+    if admin::holds_store(&configuration.data_dir) {
+        return Ok(configuration.data_dir);
+    }
+    Err(BackupError::NoStore { path: configuration.data_dir }.into())
+}
+
+/// The same as [`open`], but the store is made where there is none.
 fn open_or_make(place: &Place) -> anyhow::Result<SqliteStore> {
     let Loaded { configuration, .. } = configuration::load(&place.sources())?;
-    admin::open(&configuration.data_dir).map_err(|error| match error {
+    admin::open(&configuration.data_dir).map_err(name_the_holder)
+}
+
+/// Says what to do when a server runs on the data directory.
+pub(crate) fn name_the_holder(error: OpenError) -> anyhow::Error {
+    match error {
         OpenError::InUse { .. } => {
             anyhow::Error::new(error).context("stop the server first: it holds the data directory")
         }
         error => error.into(),
-    })
+    }
 }

@@ -8,21 +8,23 @@
 
 mod archive;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use crate::history::Day;
 use crate::{
     CheckReport, Damage, OpenError, Options, Position, ReadError, SequenceNumber, SqliteStore, Store, StreamId, limits,
 };
 
 use super::database::{self, FileKind, read_failed};
-use super::directory::{self, synchronize_directory};
-use super::history::{self, day_file};
-use super::journal;
-use super::snapshots;
+use super::directory::{self, beside, synchronize_directory};
+use super::history;
+use super::history::day_file::{self, Stand};
+use super::{journal, ledger, snapshots};
 
 use self::archive::{ArchiveReader, ArchiveWriter, create_private, failed};
 
@@ -84,20 +86,26 @@ pub fn backup(directory: &Path, file: &Path, progress: &mut dyn FnMut(&str, u64)
         return Err(BackupError::Exists { path: file.to_path_buf() });
     }
     let aside = Aside::beside(file);
+    let mut lacking = None;
     for _ in 0..limits::BACKUP_ATTEMPTS_MAX {
-        if let Some(report) = attempt(directory, &aside, progress)? {
-            fs::rename(&aside.archive, file).map_err(failed("rename into place", file))?;
-            let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            synchronize_directory(parent).map_err(failed("synchronize the directory of", file))?;
-            return Ok(report);
+        match attempt(directory, &aside, progress)? {
+            Attempt::Complete(report) => {
+                fs::rename(&aside.archive, file).map_err(failed("rename into place", file))?;
+                let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+                synchronize_directory(parent).map_err(failed("synchronize the directory of", file))?;
+                return Ok(report);
+            }
+            Attempt::Overtaken => lacking = None,
+            Attempt::Lacking(damage) => lacking = Some(damage),
         }
     }
-    Err(BackupError::Overtaken { attempts: limits::BACKUP_ATTEMPTS_MAX })
+    Err(lacking.map_or(BackupError::Overtaken { attempts: limits::BACKUP_ATTEMPTS_MAX }, BackupError::Damaged))
 }
 
 /// Makes a store out of a back-up, and reads all of it to see that it is good.
 ///
-/// - `directory`: must be empty or not there. Until everything is written, no server starts on it.
+/// - `directory`: must be empty, or not there, or left by a restoration that failed. Until everything is written, no
+///   server starts on it, and none starts after a failure.
 pub fn restore(
     file: &Path,
     directory: &Path,
@@ -105,8 +113,7 @@ pub fn restore(
 ) -> Result<(BackupReport, CheckReport), BackupError> {
     let mut archive = ArchiveReader::open(file)?;
     directory::make_private(directory).map_err(failed("make the directory", directory))?;
-    let mut entries = fs::read_dir(directory).map_err(failed("list", directory))?;
-    if entries.next().is_some() {
+    if !directory::is_empty_but_for_a_failure(directory).map_err(failed("list", directory))? {
         return Err(BackupError::NotEmpty { path: directory.to_path_buf() });
     }
     directory::mark_unfinished(directory).map_err(failed("mark as unfinished", directory))?;
@@ -114,8 +121,8 @@ pub fn restore(
     let mut report = match extracted {
         Ok(report) => report,
         Err(error) => {
-            // It was empty; what cannot be removed now is refused by every start.
-            let _ = empty(directory);
+            // The mark stays: a server that is started all the same must not take the directory for a new one.
+            remove_parts(directory);
             return Err(error);
         }
     };
@@ -155,12 +162,12 @@ fn extract(
     Ok(report)
 }
 
-fn empty(directory: &Path) -> std::io::Result<()> {
+/// What cannot be removed is in the way of the next restoration, which says so.
+fn remove_parts(directory: &Path) {
     for name in [snapshots::DIRECTORY, history::DIRECTORY] {
         let _ = fs::remove_dir_all(directory.join(name));
     }
     let _ = fs::remove_file(directory.join(journal::FILE));
-    directory::remove_mark(directory)
 }
 
 /// Files that exist only while a back-up is being taken.
@@ -171,12 +178,7 @@ struct Aside {
 
 impl Aside {
     fn beside(file: &Path) -> Aside {
-        let with = |suffix: &str| {
-            let mut name = file.to_path_buf().into_os_string();
-            name.push(suffix);
-            PathBuf::from(name)
-        };
-        Aside { archive: with(".unfinished"), database: with(".unfinished-database") }
+        Aside { archive: beside(file, ".unfinished"), database: beside(file, ".unfinished-database") }
     }
 
     fn remove(&self) {
@@ -231,25 +233,30 @@ impl View {
     }
 }
 
-/// `None`: something that is needed was dropped meanwhile.
-fn attempt(
-    directory: &Path,
-    aside: &Aside,
-    progress: &mut dyn FnMut(&str, u64),
-) -> Result<Option<BackupReport>, BackupError> {
+/// How an attempt to make a back-up came out.
+enum Attempt {
+    Complete(BackupReport),
+    /// What belongs together was changed meanwhile.
+    Overtaken,
+    /// Something that is needed is not there. It may have been replaced just now; if not, it is lost.
+    Lacking(Damage),
+}
+
+fn attempt(directory: &Path, aside: &Aside, progress: &mut dyn FnMut(&str, u64)) -> Result<Attempt, BackupError> {
     aside.remove();
     let take_journal = || {
         let view = View::take(journal::FILE.to_owned(), directory.join(journal::FILE), &journal::KIND)?;
         view.ok_or_else(|| BackupError::NoStore { path: directory.to_path_buf() })
     };
-    let floor_before = ends_of(&take_journal()?)?.history_floor;
-    let Some(days) = days(&directory.join(history::DIRECTORY))? else { return Ok(None) };
+    let before = ends_of(&take_journal()?)?;
+    let Some(days) = days(&directory.join(history::DIRECTORY))? else { return Ok(Attempt::Overtaken) };
     let journal = take_journal()?;
     let ends = ends_of(&journal)?;
-    if ends.history_floor != floor_before {
+    if (ends.history_floor, &ends.history_days) != (before.history_floor, &before.history_days) {
         // Trimmed in between: events of the records that went may be missing in the views of the days.
-        return Ok(None);
+        return Ok(Attempt::Overtaken);
     }
+    fit_together(directory, &days, &ends)?;
 
     let mut report = BackupReport {
         position: ends.last_position,
@@ -259,7 +266,9 @@ fn attempt(
     };
     let mut archive = ArchiveWriter::create(&aside.archive)?;
     // Snapshots first: they are the only part that may go while it is read.
-    let Some(held) = add_snapshots(directory, &ends, &mut archive, &mut report, progress)? else { return Ok(None) };
+    let Some(held) = add_snapshots(directory, &ends, &mut archive, &mut report, progress)? else {
+        return Ok(Attempt::Overtaken);
+    };
     for stream in &ends.streams {
         let is_whole = stream.trimmed == SequenceNumber::ZERO
             || held.iter().any(|&(id, sequence)| id == stream.stream && stream.trimmed <= sequence);
@@ -267,47 +276,77 @@ fn attempt(
             return Err(damage.clone().into());
         }
         if !is_whole {
-            return Ok(None);
+            return Ok(Attempt::Lacking(Damage {
+                path: directory.join(snapshots::DIRECTORY),
+                place: format!("stream {}", stream.stream),
+                problem: format!(
+                    "no snapshot holds what was trimmed from the journal, up to sequence number {}",
+                    stream.trimmed
+                ),
+            }));
         }
     }
-    for view in std::iter::once(journal).chain(days) {
+    for view in std::iter::once(journal).chain(days.into_values()) {
         view.copy(&aside.database, progress)?;
         report.bytes += archive.add(&view.name, &aside.database, &mut |bytes| progress(&view.name, bytes))?;
         report.files += 1;
     }
     archive.finish()?;
-    Ok(Some(report))
+    Ok(Attempt::Complete(report))
+}
+
+/// Refuses parts that no server could start on, as a server would.
+fn fit_together(directory: &Path, days: &BTreeMap<Day, View>, ends: &journal::Ends) -> Result<(), BackupError> {
+    let mut stands = BTreeMap::new();
+    for (day, view) in days {
+        let stand = stand_of(&view.connection, &view.path)?;
+        if stand.projected > ends.last_position {
+            return Err(BackupError::Open(OpenError::Behind {
+                path: directory.join(journal::FILE),
+                last: ends.last_position,
+                witness: view.path.clone(),
+                later: stand.projected,
+            }));
+        }
+        stands.insert(*day, stand);
+    }
+    Ok(ledger::compare(&ends.history_days, &stands, &directory.join(history::DIRECTORY))?)
 }
 
 /// Views of all days that belong together. `None`: they were changed in a way that leaves that open.
-fn days(directory: &Path) -> Result<Option<Vec<View>>, BackupError> {
+fn days(directory: &Path) -> Result<Option<BTreeMap<Day, View>>, BackupError> {
     let list = || history::list_days(directory).map_err(failed("list", directory));
     let listed = list()?;
     let paths: Vec<PathBuf> = listed.iter().map(|day| day_file::path(directory, *day)).collect();
-    let positions = || paths.iter().map(|path| day_positions(path)).collect::<Result<Vec<_>, _>>();
-    let before = positions();
+    let stands = || paths.iter().map(|path| day_stand(path)).collect::<Result<Vec<_>, _>>();
+    let before = stands();
     let views = paths.iter().map(|path| {
         let file_name = path.file_name().expect("days have names").to_string_lossy();
         View::take(format!("{}/{file_name}", history::DIRECTORY), path.clone(), &day_file::KIND)
     });
     let views: Result<Vec<Option<View>>, BackupError> = views.collect();
-    let after = positions();
+    let after = stands();
     if list()? != listed {
         return Ok(None);
     }
     let (before, views, after) = (before?, views?, after?);
     // When one file alone was written meanwhile, the others stand at the moment of its view.
     let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-    Ok((changed <= 1).then(|| views.into_iter().flatten().collect()))
+    let with_tables = listed.into_iter().zip(views).filter_map(|(day, view)| Some((day, view?)));
+    Ok((changed <= 1).then(|| with_tables.collect()))
 }
 
-fn day_positions(path: &Path) -> Result<(Position, Position), BackupError> {
-    let Some(connection) = database::open_reader(path, &day_file::KIND)? else { return Ok(Default::default()) };
-    Ok(day_file::positions(&connection).map_err(read_failed("read where a day of the history stands", path))?)
+fn day_stand(path: &Path) -> Result<Stand, BackupError> {
+    let Some(connection) = database::open_reader(path, &day_file::KIND)? else { return Ok(Stand::default()) };
+    Ok(stand_of(&connection, path)?)
+}
+
+fn stand_of(connection: &Connection, path: &Path) -> Result<Stand, ReadError> {
+    day_file::stand_of(connection).map_err(read_failed("read where a day of the history stands", path))
 }
 
 fn ends_of(journal: &View) -> Result<journal::Ends, BackupError> {
-    Ok(journal::ends(&journal.connection).map_err(read_failed("read where the journal ends", &journal.path))?)
+    Ok(journal::ends(&journal.connection, &journal.path)?)
 }
 
 /// Adds the snapshots that fit the journal. `None`: one went while it was read.

@@ -21,9 +21,12 @@ pub(super) struct FileKind {
     pub(super) mark: i32,
     /// Stands there too, as `user_version`.
     pub(super) format: i64,
-    /// Files from this format on are read and written too, each as it is.
+    /// Files from this format on are read and written too.
     pub(super) oldest_format: i64,
     pub(super) schema: &'static str,
+    /// The tables that the newest format has beside those of `schema`. An older file gets them when it is opened for
+    /// writing; with `None` it stays as it is.
+    pub(super) added: Option<&'static str>,
     /// `FULL`: durable on commit. `NORMAL`: consistent, durable on the next checkpoint.
     pub(super) synchronous: &'static str,
     /// Pages in the write-ahead log that make a commit begin a checkpoint; 0: commits never do.
@@ -48,9 +51,7 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed("set the lock time-out of"))?;
     let is_empty = is_empty(&connection).map_err(failed("read the tables of"))?;
-    if !is_empty {
-        check_kind(&connection, path, kind)?;
-    }
+    let is_older = !is_empty && check_kind(&connection, path, kind)? < kind.format;
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {};
@@ -62,8 +63,11 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
         let transaction = connection.transaction().map_err(failed("begin the tables of"))?;
         transaction
             .execute_batch(&format!(
-                "PRAGMA application_id = {}; PRAGMA user_version = {}; {}",
-                kind.mark, kind.format, kind.schema
+                "PRAGMA application_id = {}; PRAGMA user_version = {}; {} {}",
+                kind.mark,
+                kind.format,
+                kind.schema,
+                kind.added.unwrap_or_default()
             ))
             .map_err(failed("make the tables of"))?;
         transaction.commit().map_err(failed("commit the tables of"))?;
@@ -73,6 +77,11 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
             path: path.to_path_buf(),
             source,
         })?;
+    }
+    if is_older && let Some(added) = kind.added {
+        connection
+            .execute_batch(&format!("BEGIN; {added} PRAGMA user_version = {}; COMMIT;", kind.format))
+            .map_err(failed("bring to the newest format"))?;
     }
     Ok(connection)
 }
@@ -103,8 +112,8 @@ fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Whether a file is one of ours and of a format that this program knows.
-fn check_kind(connection: &Connection, path: &Path, kind: &FileKind) -> Result<(), OpenError> {
+/// The format of a file, which must be one of ours and known to this program.
+fn check_kind(connection: &Connection, path: &Path, kind: &FileKind) -> Result<i64, OpenError> {
     let failed = |source| open_failed("read the header of", path, source);
     let mark: i32 = pragma(connection, "application_id").map_err(failed)?;
     let format = format(connection).map_err(failed)?;
@@ -114,7 +123,7 @@ fn check_kind(connection: &Connection, path: &Path, kind: &FileKind) -> Result<(
     if !(kind.oldest_format..=kind.format).contains(&format) {
         return Err(OpenError::Format { path: path.to_path_buf(), found: format, known: kind.format });
     }
-    Ok(())
+    Ok(format)
 }
 
 /// The format of a file.

@@ -108,8 +108,15 @@ pub(super) fn mark_finished(directory: &Path) -> std::io::Result<()> {
     write_mark(directory, &format!("{FORMAT_LINE}{FORMAT}\n"))
 }
 
-pub(super) fn remove_mark(directory: &Path) -> std::io::Result<()> {
-    fs::remove_file(directory.join(LOCK_FILE))
+/// Whether a directory holds nothing, or nothing but the mark of a restoration that failed.
+pub(super) fn is_empty_but_for_a_failure(directory: &Path) -> std::io::Result<bool> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name() != LOCK_FILE || fs::read_to_string(entry.path())? != UNFINISHED_LINE {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn write_mark(directory: &Path, line: &str) -> std::io::Result<()> {
@@ -119,6 +126,13 @@ fn write_mark(directory: &Path, line: &str) -> std::io::Result<()> {
     file.sync_all()?;
     fs::rename(&aside, directory.join(LOCK_FILE))?;
     synchronize_directory(directory)
+}
+
+/// The path of a file whose name is that of another with something behind it.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.to_path_buf().into_os_string();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Writes as many bytes into a file of their own as must find room, and removes it.

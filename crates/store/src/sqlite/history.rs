@@ -7,7 +7,9 @@
 //!   (`projected_position`);
 //! - a file is synchronized before any other file gets a commit, so only the one written last can fall back;
 //! - the history stands at the highest `projected_position` that is found, and a projection that starts again from
-//!   there passes over the rows that a file has already.
+//!   there passes over the rows that a file has already;
+//! - the journal notes each file when it is made, and up to where it has its rows for good (`ledger`), so that one
+//!   that is gone, older or another is missed.
 
 pub(super) mod day_file;
 mod descriptors;
@@ -22,6 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::civil::Date;
+
 use crate::history::{Day, check_rows};
 use crate::{
     CheckReport, Dropped, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, Inspection, OpenError, Position,
@@ -30,8 +34,9 @@ use crate::{
 
 use super::Options;
 use super::database::{FairMutex, Readers, lock};
-use super::directory::synchronize_directory;
-use super::journal::HistoryFloor;
+use super::directory::{beside, synchronize_directory};
+use super::journal::Journal;
+use super::ledger;
 
 use self::day_file::DayWriter;
 use self::descriptors::{Descriptor, Descriptors};
@@ -41,6 +46,7 @@ pub(super) const DIRECTORY: &str = "history";
 #[derive(Debug)]
 pub(super) struct History {
     directory: PathBuf,
+    journal: Arc<Journal>,
     /// The file written last; the only one that may not be synchronized.
     writer: FairMutex<Option<DayWriter>>,
     position: AtomicU64,
@@ -48,8 +54,8 @@ pub(super) struct History {
     from_ms: AtomicI64,
     /// What was asked for last; after a start nothing yet.
     retention: Mutex<Retention>,
-    /// Days that have a file.
-    days: Mutex<BTreeSet<Day>>,
+    /// Days that have a file, and up to where each has its rows.
+    days: Mutex<ledger::Days>,
     open_days: Mutex<OpenDays>,
     descriptors: Arc<Descriptors>,
     /// The day written last, unless it was synchronized since; also when its writer was lost to an error.
@@ -74,7 +80,8 @@ struct DayReaders {
 }
 
 impl History {
-    pub(super) fn open(directory: &Path, options: &Options, floor: HistoryFloor) -> Result<History, OpenError> {
+    pub(super) fn open(directory: &Path, options: &Options, journal: Arc<Journal>) -> Result<History, OpenError> {
+        let floor = journal.history_floor()?;
         let directory = directory.join(DIRECTORY);
         fs::create_dir_all(&directory).map_err(|source| OpenError::Directory { path: directory.clone(), source })?;
         let days = list_days(&directory).map_err(|source| OpenError::File {
@@ -82,9 +89,8 @@ impl History {
             path: directory.clone(),
             source,
         })?;
-        let mut position = floor.position;
         let descriptors = Arc::new(Descriptors::default());
-        let mut newest: Option<(Position, Day)> = None;
+        let mut stands = BTreeMap::new();
         for &day in &days {
             let path = day_file::path(&directory, day);
             let descriptor = descriptors.of(&directory, day, false).map_err(|source| OpenError::File {
@@ -94,18 +100,28 @@ impl History {
             })?;
             // A process that was killed may have left commits that only the page cache has.
             day_file::synchronize(&path, &descriptor)?;
-            newest = newest.max(Some((day_file::projected_position(&directory, day)?, day)));
+            stands.extend(day_file::stand(&directory, day)?.map(|stand| (day, stand)));
         }
-        if let Some((projected, _)) = newest {
-            position = position.max(projected);
+        ledger::compare(&journal.noted_days()?, &stands, &directory).map_err(ReadError::Damaged)?;
+        for &day in days.iter().filter(|day| !stands.contains_key(day)) {
+            // Not noted: a crash came while it was made.
+            descriptors.forget(day);
+            remove_day(&directory, day).map_err(|source| OpenError::File {
+                step: "remove the beginnings of",
+                path: day_file::path(&directory, day),
+                source,
+            })?;
         }
+        let newest = stands.iter().map(|(day, stand)| (stand.projected, *day)).max();
+        let position = newest.map_or(floor.position, |(projected, _)| projected.max(floor.position));
         let history = History {
             directory,
+            journal,
             writer: FairMutex::new(None),
             position: AtomicU64::new(position.0),
             from_ms: AtomicI64::new(floor.from_ms),
             retention: Mutex::new(Retention::all(floor.from_ms)),
-            days: Mutex::new(days),
+            days: Mutex::new(stands.iter().map(|(day, stand)| (*day, stand.rows)).collect()),
             open_days: Mutex::new(OpenDays {
                 readers: BTreeMap::new(),
                 uses: 0,
@@ -188,21 +204,35 @@ impl History {
                         path: self.directory.clone(),
                         source: Box::new(source),
                     })?;
-                lock(&self.days).insert(day);
+                self.note_new(&writer)?;
                 writer
             }
         };
         *lock(&self.unsynchronized) = Some(day);
         // A writer whose transaction failed remembers too much; the next call opens the file again.
         writer.write(rows, rows_position, projected).inspect_err(|error| self.doubt(error))?;
+        lock(&self.days).insert(day, writer.rows_position());
         *current = Some(writer);
         Ok(())
     }
 
-    /// Makes durable what is projected, and returns up to where.
+    /// Has the journal note a file that was just made: its loss must show even before any other note of it.
+    fn note_new(&self, writer: &DayWriter) -> Result<(), WriteError> {
+        let day = writer.day();
+        if lock(&self.days).contains_key(&day) {
+            return Ok(());
+        }
+        day_file::synchronize(writer.path(), &self.descriptor(day)?)?;
+        self.journal.note_new_day(day)?;
+        lock(&self.days).insert(day, Position::ZERO);
+        Ok(())
+    }
+
+    /// Makes durable what is projected, has the journal note it, and returns up to where that is.
     ///
+    /// - `from_ms`: what ended by then is about to be dropped.
     /// - Errors: also when something failed before, until the store is opened again: a disk tells of a failure once.
-    pub(super) fn synchronize(&self) -> Result<Position, WriteError> {
+    pub(super) fn note(&self, from_ms: Option<i64>) -> Result<Position, WriteError> {
         let _nothing_is_written = self.writer.lock();
         self.synchronize_last()?;
         if self.is_doubtful.load(Ordering::Acquire) {
@@ -212,7 +242,9 @@ impl History {
                 source: "something failed before; the next start looks at what is there".into(),
             });
         }
-        Ok(self.position())
+        let position = self.position();
+        self.journal.note_history(position, from_ms, &lock(&self.days))?;
+        Ok(position)
     }
 
     /// Synchronizes the file written last. The writer is held meanwhile.
@@ -260,7 +292,7 @@ impl History {
     }
 
     pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError> {
-        let days: Vec<Day> = lock(&self.days).iter().rev().copied().collect();
+        let days: Vec<Day> = lock(&self.days).keys().rev().copied().collect();
         for day in days {
             let DayReaders { readers, .. } = &*self.readers(day)?;
             let found = readers.read("look for an event in the history", |connection| {
@@ -278,7 +310,7 @@ impl History {
     pub(super) fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
         lock(&self.retention).clone_from(retention);
         let mut dropped = Dropped { days: self.drop_before(retention.first_ms())?, events: 0 };
-        let days: Vec<Day> = lock(&self.days).iter().copied().collect();
+        let days: Vec<Day> = lock(&self.days).keys().copied().collect();
         for day in days {
             if retention.may_be_over(day) {
                 self.retain_of_day(day, retention, &mut dropped).inspect_err(|error| self.doubt(error))?;
@@ -291,7 +323,7 @@ impl History {
     fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
         let mut current = self.writer.lock();
         self.from_ms.fetch_max(before_ms, Ordering::AcqRel);
-        let old: Vec<Day> = lock(&self.days).iter().copied().take_while(|day| day.end_ms() <= before_ms).collect();
+        let old: Vec<Day> = lock(&self.days).keys().copied().take_while(|day| day.end_ms() <= before_ms).collect();
         for &day in &old {
             self.drop_day(&mut current, day)?;
         }
@@ -331,6 +363,7 @@ impl History {
         if over.len() == kept.len() {
             drop(connection);
             dropped.days += 1;
+            self.journal.forget_day(day)?;
             return self.drop_day(&mut current, day);
         }
         let over = over.into_iter().map(|(sid, key)| (*sid, *key)).collect();
@@ -356,7 +389,7 @@ impl History {
     }
 
     pub(super) fn check(&self, report: &mut CheckReport, inspection: &mut Inspection<'_>) -> Result<(), ReadError> {
-        let days: Vec<Day> = lock(&self.days).iter().copied().collect();
+        let days: Vec<Day> = lock(&self.days).keys().copied().collect();
         for day in days {
             let DayReaders { readers, .. } = &*self.readers(day)?;
             let checked = readers.read("check the history", |connection| {
@@ -383,7 +416,7 @@ impl History {
             return Vec::new();
         }
         let days = lock(&self.days);
-        let range = days.range(first..=last).copied();
+        let range = days.range(first..=last).map(|(day, _)| *day);
         if ascending { range.collect() } else { range.rev().collect() }
     }
 
@@ -419,17 +452,38 @@ pub(super) fn list_days(directory: &Path) -> io::Result<BTreeSet<Day>> {
     Ok(days)
 }
 
+/// Takes a day out of the history: the journal forgets it, and its files get names that are not those of a day.
+pub(super) fn forget_day(directory: &Path, journal: &Journal, date: Date) -> Result<Option<PathBuf>, OpenError> {
+    let day = day_file::day_of_date(date);
+    let path = day_file::path(directory, day);
+    let aside = beside(&path, ".lost");
+    let failed = |source| OpenError::File { step: "put aside", path: path.clone(), source };
+    if aside.exists() {
+        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", aside.display()))));
+    }
+    let is_noted = journal.forget_day(day)?;
+    if !path.exists() {
+        return if is_noted { Ok(None) } else { Err(OpenError::NoDay { path }) };
+    }
+    unless_missing(fs::rename(beside(&path, "-wal"), beside(&aside, "-wal"))).map_err(failed)?;
+    unless_missing(fs::remove_file(beside(&path, "-shm"))).map_err(failed)?;
+    fs::rename(&path, &aside).and_then(|()| synchronize_directory(directory)).map_err(failed)?;
+    Ok(Some(aside))
+}
+
 fn remove_day(directory: &Path, day: Day) -> io::Result<()> {
     let path = day_file::path(directory, day);
     for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.clone().into_os_string();
-        name.push(suffix);
-        match fs::remove_file(name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        unless_missing(fs::remove_file(beside(&path, suffix)))?;
     }
     synchronize_directory(directory)
+}
+
+fn unless_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
+use crate::history::Day;
 use crate::{
     AppendError, CheckReport, Damage, Epoch, Inspection, OpenError, OutboxChange, Position, ReadError, ReadLimit,
     Record, Retention, SequenceNumber, Sid, StreamId, WriteError, checksum, limits,
 };
 
 use super::database::{self, FairMutex, FileKind, Readers, append_failed, read_failed, write_failed};
-use super::{log, outbox};
+use super::{ledger, log, outbox};
 
 pub(super) const FILE: &str = "journal.sqlite";
 
 pub(super) const KIND: FileKind = FileKind {
     mark: 0x504d_4a4c, // "PMJL"
-    format: 1,
+    format: 2,
     oldest_format: 1,
     schema: "
         CREATE TABLE streams (
@@ -52,6 +53,7 @@ pub(super) const KIND: FileKind = FileKind {
         CREATE INDEX outbox_dead ON outbox (workspace, number) WHERE is_dead = 1;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     ",
+    added: Some(ledger::TABLE),
     synchronous: "FULL",
     autocheckpoint_pages: 0,
     cache_kib: 16 << 10,
@@ -407,20 +409,49 @@ impl Journal {
         })
     }
 
-    pub(super) fn raise_history_floor(&self, position: Position, from_ms: Option<i64>) -> Result<(), WriteError> {
-        // Nobody else may raise it between reading and writing.
+    /// The days of the history and up to where each has its rows for good, as noted.
+    pub(super) fn noted_days(&self) -> Result<ledger::Days, ReadError> {
+        self.read("read which days the history has", |connection| ledger::read(connection, &self.path))
+    }
+
+    /// Notes where the history stands for good: all of it, each of its days, and before which instant it is dropped.
+    pub(super) fn note_history(
+        &self,
+        position: Position,
+        from_ms: Option<i64>,
+        days: &ledger::Days,
+    ) -> Result<(), WriteError> {
+        // Nobody else may note anything between reading and writing.
         let mut writer = self.writer.lock();
-        let floor = self.history_floor()?;
+        let (floor, noted) = (self.history_floor()?, self.noted_days()?);
         let position = position.max(floor.position);
         let from_ms = from_ms.unwrap_or(0).max(floor.from_ms);
-        if (HistoryFloor { position, from_ms }) == floor {
+        let is_new = |&(day, position): &(&Day, &Position)| noted.get(day) != Some(position) && day.end_ms() > from_ms;
+        let days: ledger::Days = days.iter().filter(is_new).map(|(day, position)| (*day, *position)).collect();
+        if (HistoryFloor { position, from_ms }) == floor && days.is_empty() {
             return Ok(());
         }
         self.write(&mut writer, "note where the history stands", |transaction| {
             meta_set_number(transaction, key::HISTORY_POSITION, position.0 as i64)?;
             meta_set_number(transaction, key::HISTORY_FROM_MS, from_ms)?;
+            ledger::note(transaction, &days)?;
+            ledger::forget_before(transaction, from_ms)?;
             seal_meta(transaction)
         })
+    }
+
+    /// Notes a day of the history that has just been made, before it gets its first row.
+    pub(super) fn note_new_day(&self, day: Day) -> Result<(), WriteError> {
+        let mut writer = self.writer.lock();
+        self.write(&mut writer, "note a new day of the history", |transaction| {
+            ledger::note(transaction, &[(day, Position::ZERO)].into())
+        })
+    }
+
+    /// Forgets a day of the history that is about to go. Returns whether it was noted.
+    pub(super) fn forget_day(&self, day: Day) -> Result<bool, WriteError> {
+        let mut writer = self.writer.lock();
+        self.write(&mut writer, "forget a day of the history", |transaction| ledger::forget(transaction, day))
     }
 
     pub(super) fn drop_dead_letters(&self, retention: &Retention) -> Result<(), WriteError> {
@@ -721,8 +752,9 @@ fn verified_meta(key: &str, stored: &[u8], path: &Path) -> Result<Vec<u8>, ReadE
 /// Where a journal ends, as one view of it shows.
 pub(super) struct Ends {
     pub(super) last_position: Position,
-    /// Up to here the history is to be there.
+    /// Up to here the history is to be there, and these are its days.
     pub(super) history_floor: Position,
+    pub(super) history_days: ledger::Days,
     pub(super) streams: Vec<StreamEnds>,
 }
 
@@ -732,7 +764,12 @@ pub(super) struct StreamEnds {
     pub(super) last: SequenceNumber,
 }
 
-pub(super) fn ends(connection: &Connection) -> rusqlite::Result<Ends> {
+pub(super) fn ends(connection: &Connection, path: &Path) -> Result<Ends, ReadError> {
+    let history_days = ledger::read(connection, path)?;
+    read_ends(connection, history_days).map_err(read_failed("read where the journal ends", path))
+}
+
+fn read_ends(connection: &Connection, history_days: ledger::Days) -> rusqlite::Result<Ends> {
     let position = |number: Option<i64>| Position(number.unwrap_or(0) as u64);
     let trimmed = position(meta_number(connection, key::LAST_POSITION)?);
     let present = position(connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0))?);
@@ -747,7 +784,7 @@ pub(super) fn ends(connection: &Connection) -> rusqlite::Result<Ends> {
         Ok(StreamEnds { stream: StreamId(row.get(0)?), trimmed: sequence(1)?, last: sequence(2)? })
     })?;
     let streams = rows.collect::<rusqlite::Result<_>>()?;
-    Ok(Ends { last_position: trimmed.max(present), history_floor, streams })
+    Ok(Ends { last_position: trimmed.max(present), history_floor, history_days, streams })
 }
 
 fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {

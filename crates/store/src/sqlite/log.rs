@@ -19,9 +19,11 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{Damage, ReadError};
+
+use super::directory::beside;
 
 const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
@@ -35,9 +37,7 @@ type Sums = (u32, u32);
 ///
 /// - `database`: the path of the database file; its log may be missing or empty.
 pub(super) fn verify(database: &Path) -> Result<(), ReadError> {
-    let mut path = database.to_path_buf().into_os_string();
-    path.push("-wal");
-    let path = PathBuf::from(path);
+    let path = beside(database, "-wal");
     let read = match File::open(&path) {
         Ok(file) => find_damage(&mut BufReader::with_capacity(BUFFER_BYTES, file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

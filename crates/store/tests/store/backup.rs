@@ -11,7 +11,8 @@ use pointsman_store::{
 };
 
 use crate::samples::{
-    ALL, DAY_MS, NOON_MS, Random, append, load, put, record, records, row, save, scratch, sid, snapshot, stream,
+    ALL, DAY_MS, NOON_MS, Random, append, copy_directory, load, put, record, records, row, save, scratch, sid,
+    snapshot, stream,
 };
 
 fn quiet(_: &str, _: u64) {}
@@ -126,12 +127,13 @@ fn is_whole(store: &SqliteStore, position: Position) {
 }
 
 #[test]
-fn a_backup_with_any_byte_changed_or_cut_is_refused_and_leaves_nothing() {
+fn a_backup_with_any_byte_changed_or_cut_is_refused_and_no_store_opens_on_what_it_leaves() {
     let root = scratch();
     let (live, file) = (root.path().join("live"), root.path().join("store.backup"));
     drop(filled(&live));
     backup(&live, &file, &mut quiet).unwrap();
     let good = fs::read(&file).unwrap();
+    let (bad_file, target) = (root.path().join("bad"), root.path().join("target"));
     let mut random = Random(5);
     for round in 0..120 {
         let at = if round < 20 { round } else { random.below(good.len() as u64) as usize };
@@ -141,12 +143,60 @@ fn a_backup_with_any_byte_changed_or_cut_is_refused_and_leaves_nothing() {
         } else {
             bad.truncate(at);
         }
-        let (bad_file, target) = (root.path().join("bad"), root.path().join("target"));
         fs::write(&bad_file, bad).unwrap();
         let error = restore(&bad_file, &target, &mut quiet).unwrap_err();
         assert!(error.to_string().contains("bad "), "byte {at}: {error}");
-        assert!(!target.exists() || fs::read_dir(&target).unwrap().next().is_none(), "byte {at}");
+        let left: Vec<_> =
+            fs::read_dir(&target).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty() || left == ["store.lock"], "byte {at}: {left:?}");
     }
+    // Nobody who starts a server all the same begins with nothing; another restoration may.
+    let error = SqliteStore::open(&target, &Options::default()).unwrap_err();
+    assert!(matches!(error, OpenError::Unfinished { .. }), "{error}");
+    restore(&file, &target, &mut quiet).unwrap();
+    SqliteStore::open(&target, &Options::default()).unwrap();
+}
+
+#[test]
+fn a_backup_of_parts_that_do_not_belong_together_is_refused_and_names_them() {
+    let root = scratch();
+    let (live, bad, file) = (root.path().join("live"), root.path().join("bad"), root.path().join("store.backup"));
+    let old_journal = root.path().join("old.sqlite");
+    let store = SqliteStore::open(&live, &Options::default()).unwrap();
+    let epoch = store.begin_epoch().unwrap();
+    append(&store, epoch, &records(1, 1, 1));
+    drop(store);
+    fs::copy(live.join("journal.sqlite"), &old_journal).unwrap();
+    fs::remove_dir_all(&live).unwrap();
+    drop(filled(&live));
+    let refused = |change: &dyn Fn()| {
+        let _ = fs::remove_dir_all(&bad);
+        copy_directory(&live, &bad);
+        change();
+        let error = backup(&bad, &file, &mut quiet).unwrap_err();
+        assert!(!file.exists());
+        error
+    };
+    let error = refused(&|| assert!(fs::copy(&old_journal, bad.join("journal.sqlite")).unwrap() > 0));
+    assert!(
+        matches!(error, BackupError::Open(OpenError::Behind { last: Position(1), later: Position(35), .. })),
+        "{error}"
+    );
+    let error = refused(&|| fs::remove_dir_all(bad.join("history")).unwrap());
+    assert!(error.to_string().contains("history"), "{error}");
+    let error = refused(&|| fs::remove_file(bad.join("history/history-2024-03-05.sqlite")).unwrap());
+    assert!(
+        error.to_string().contains("history-2024-03-05.sqlite is damaged at its name: the file is missing"),
+        "{error}"
+    );
+    let error = refused(&|| {
+        for entry in fs::read_dir(bad.join("snapshots")).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    });
+    let text = error.to_string();
+    assert!(text.contains("snapshots is damaged at stream"), "{text}");
+    assert!(text.ends_with("no snapshot holds what was trimmed from the journal, up to sequence number 10"), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pointsman_store::{
-    HistoryQuery, OpenError, Options, OutboxNumber, Position, ReadError, ReadLimit, Record, SequenceNumber,
+    HistoryQuery, OpenError, Options, OutboxNumber, Position, ReadError, ReadLimit, Record, Retention, SequenceNumber,
     SqliteStore, Store,
 };
 
@@ -156,14 +156,12 @@ fn no_cut_gives_a_wrong_answer() {
     let mut random = Random(11);
     for file in ["journal.sqlite", DAY_FILE] {
         let length = fs::metadata(good.join(file)).unwrap().len();
-        for _ in 0..40 {
-            let cut = random.below(length);
+        for round in 0..40 {
+            let cut = if round == 0 { 0 } else { random.below(length) };
             let _ = fs::remove_dir_all(&bad);
             copy_directory(&good, &bad);
             truncate(&bad.join(file), cut);
-            // A day that is empty is made again, and with it what it held; the journal is never.
-            let answer = read_all(&bad);
-            assert!(answer.is_err() || cut == 0 && file == DAY_FILE, "{file} was cut to {cut} of {length} bytes");
+            assert!(read_all(&bad).is_err(), "{file} was cut to {cut} of {length} bytes");
         }
     }
 }
@@ -196,6 +194,134 @@ fn a_journal_older_than_its_history_is_refused() {
     let error = open_error(&now);
     assert!(matches!(error, OpenError::Behind { last: Position(3), later: Position(5), .. }), "{error}");
     assert!(error.to_string().contains(DAY_FILE), "{error}");
+}
+
+/// Where the damage is, and what, in the words of the error.
+fn open_damage(directory: &Path) -> String {
+    match open_error(directory) {
+        OpenError::Read(ReadError::Damaged(damage)) => damage.to_string(),
+        other => panic!("{other}"),
+    }
+}
+
+/// Two days with two rows each, not trimmed; `between` is called when the first has one row.
+fn two_days(directory: &Path, between: impl Fn()) {
+    let store = SqliteStore::open(directory, &Options::default()).unwrap();
+    let epoch = store.begin_epoch().unwrap();
+    append(&store, epoch, &records(1, 1, 4));
+    store.project(Position(1), &[row(1, 1, 1, NOON_MS)]).unwrap();
+    store.trim().unwrap();
+    between();
+    store.project(Position(2), &[row(2, 1, 2, NOON_MS + 1)]).unwrap();
+    store.project(Position(3), &[row(3, 1, 3, NOON_MS + DAY_MS)]).unwrap();
+    store.project(Position(4), &[row(4, 1, 4, NOON_MS + DAY_MS + 1)]).unwrap();
+}
+
+#[test]
+fn a_day_of_the_history_that_is_gone_is_missed_even_if_nothing_was_trimmed() {
+    let root = scratch();
+    let (good, bad) = (root.path().join("good"), root.path().join("bad"));
+    two_days(&good, || {});
+    for day in [DAY_FILE, "history/history-2024-03-06.sqlite"] {
+        for is_empty in [false, true] {
+            let _ = fs::remove_dir_all(&bad);
+            copy_directory(&good, &bad);
+            if is_empty {
+                truncate(&bad.join(day), 0);
+            } else {
+                fs::remove_file(bad.join(day)).unwrap();
+            }
+            let text = open_damage(&bad);
+            let path = bad.join(day);
+            assert!(text.starts_with(&format!("{} is damaged at its name: the file is missing or", path.display())));
+        }
+    }
+    fs::remove_dir_all(bad.join("history")).unwrap();
+    assert!(open_damage(&bad).contains("history-2024-03-05.sqlite is damaged at its name"));
+}
+
+#[test]
+fn a_day_of_the_history_put_back_from_an_older_copy_is_refused() {
+    let root = scratch();
+    let (now, old) = (root.path().join("now"), root.path().join("old"));
+    two_days(&now, || copy_directory(&now, &old));
+    let store = SqliteStore::open(&now, &Options::default()).unwrap();
+    store.trim().unwrap();
+    drop(store);
+    for suffix in ["", "-wal"] {
+        fs::copy(old.join(format!("{DAY_FILE}{suffix}")), now.join(format!("{DAY_FILE}{suffix}"))).unwrap();
+    }
+    let text = open_damage(&now);
+    assert!(text.contains("it ends at position 1, but the journal knows that it went up to 2"), "{text}");
+}
+
+#[test]
+fn days_of_the_history_with_each_others_names_are_refused() {
+    let directory = scratch();
+    two_days(directory.path(), || {});
+    let (first, second) = (directory.path().join(DAY_FILE), directory.path().join("history/history-2024-03-06.sqlite"));
+    let aside = directory.path().join("aside");
+    for (from, to) in [(&first, &aside), (&second, &first), (&aside, &second)] {
+        fs::rename(from, to).unwrap();
+    }
+    let text = open_damage(directory.path());
+    assert!(text.starts_with(&format!("{} is damaged at its name: it holds an event of", first.display())), "{text}");
+}
+
+#[test]
+fn a_note_of_a_day_that_was_changed_is_found_at_the_start() {
+    let directory = scratch();
+    two_days(directory.path(), || {});
+    let journal = rusqlite::Connection::open(directory.path().join("journal.sqlite")).unwrap();
+    assert_eq!(journal.execute("UPDATE history_days SET rows_position = 0 WHERE rows_position = 1", []).unwrap(), 1);
+    drop(journal);
+    assert!(open_damage(directory.path()).contains("is damaged at the note of day 19787 of the history"));
+}
+
+#[test]
+fn a_day_that_was_dropped_because_nobody_keeps_it_is_not_missed() {
+    for of_all in [true, false] {
+        let directory = scratch();
+        two_days(directory.path(), || {});
+        let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
+        let until_ms = NOON_MS + DAY_MS / 2;
+        let retention = if of_all {
+            Retention::all(until_ms)
+        } else {
+            Retention { from_ms: 0, from_ms_of: [(sid(1), until_ms)].into() }
+        };
+        assert_eq!(store.retain(&retention).unwrap().days, 1);
+        drop(store);
+        assert!(!directory.path().join(DAY_FILE).exists());
+        let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
+        assert_eq!(store.history(&HistoryQuery::all(sid(1))).unwrap().events.len(), 2);
+    }
+}
+
+#[test]
+fn a_store_opens_again_without_the_days_that_are_given_up() {
+    let directory = scratch();
+    two_days(directory.path(), || {});
+    let (lost, damaged) = ("2024-03-05".parse().unwrap(), "2024-03-06".parse().unwrap());
+    fs::remove_file(directory.path().join(DAY_FILE)).unwrap();
+    assert_eq!(SqliteStore::forget_day(directory.path(), lost).unwrap(), None);
+    let day = directory.path().join("history/history-2024-03-06.sqlite");
+    flip(&day, 0, 1);
+    open_error(directory.path());
+    let kept = SqliteStore::forget_day(directory.path(), damaged).unwrap().unwrap();
+    assert_eq!(kept, directory.path().join("history/history-2024-03-06.sqlite.lost"));
+    assert!(kept.exists() && !day.exists());
+    let error = SqliteStore::forget_day(directory.path(), damaged).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.ends_with("history-2024-03-06.sqlite.lost exists"), "{cause}");
+    let store = SqliteStore::open(directory.path(), &Options::default()).unwrap();
+    // What the journal still has comes again, from where the history stands for good.
+    assert_eq!((store.last_position(), store.history_position()), (Position(4), Position(1)));
+    store.project(Position(4), &[row(4, 1, 4, NOON_MS + DAY_MS)]).unwrap();
+    assert_eq!(store.history(&HistoryQuery::all(sid(1))).unwrap().events.len(), 1);
+    drop(store);
+    let never = SqliteStore::forget_day(directory.path(), "2024-03-01".parse().unwrap()).unwrap_err();
+    assert!(matches!(never, OpenError::NoDay { .. }), "{never}");
 }
 
 #[test]
@@ -312,7 +438,7 @@ fn what_a_crash_left_of_a_snapshot_is_removed() {
 #[test]
 fn a_file_of_a_newer_format_is_refused() {
     let root = scratch();
-    for (case, (file, newest)) in [("journal.sqlite", 1), (DAY_FILE, 2)].into_iter().enumerate() {
+    for (case, (file, newest)) in [("journal.sqlite", 2), (DAY_FILE, 2)].into_iter().enumerate() {
         let directory = root.path().join(case.to_string());
         sample(&directory);
         let connection = rusqlite::Connection::open(directory.join(file)).unwrap();

@@ -18,6 +18,7 @@ use crate::{
 };
 
 use super::super::database::{self, FileKind, read_failed, write_failed};
+use super::super::directory::beside;
 use super::descriptors::{Descriptor, Descriptors};
 use super::keys::{self, KEY_RUNS, KEY_RUNS_KEY, Keys, ROLE_WORKSPACE, role_number, role_of};
 use super::trickle::trickle;
@@ -59,6 +60,7 @@ pub(in super::super) const KIND: FileKind = FileKind {
             PRIMARY KEY (run, sid, event)
         ) WITHOUT ROWID;
     ",
+    added: None,
     synchronous: "NORMAL",
     autocheckpoint_pages: 4_000,
     cache_kib: 64 << 10,
@@ -145,6 +147,10 @@ impl DayWriter {
         &self.path
     }
 
+    pub(super) fn rows_position(&self) -> Position {
+        self.rows_position
+    }
+
     /// Adds those rows that the file does not have, in one transaction with the new positions.
     pub(super) fn write(
         &mut self,
@@ -202,20 +208,42 @@ impl DayWriter {
     }
 }
 
-/// Up to where all files have their rows, as far as this one knows.
-pub(super) fn projected_position(directory: &Path, day: Day) -> Result<Position, OpenError> {
-    let path = path(directory, day);
-    let connection = database::open_writer(&path, &KIND)?;
-    verify_meta(&connection, &path)?;
-    let position = meta_number(&connection, PROJECTED_POSITION)
-        .map_err(read_failed("read where a day of the history stands", &path))?;
-    Ok(Position(position as u64))
+/// Where a file stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in super::super) struct Stand {
+    /// Up to here it has its own rows.
+    pub(in super::super) rows: Position,
+    /// Up to here all files have theirs, as far as this one knows.
+    pub(in super::super) projected: Position,
 }
 
-/// Up to where the file has its own rows, and up to where it says that all files have theirs.
-pub(in super::super) fn positions(connection: &Connection) -> rusqlite::Result<(Position, Position)> {
+/// Where the file of a day stands, if its own values are whole and its events are of that day. `None`: it has no
+/// tables, because the process that made it did not get any further.
+pub(super) fn stand(directory: &Path, day: Day) -> Result<Option<Stand>, OpenError> {
+    let path = path(directory, day);
+    let Some(connection) = database::open_reader(&path, &KIND)? else { return Ok(None) };
+    verify_meta(&connection, &path)?;
+    verify_day(&connection, &path, day)?;
+    Ok(Some(stand_of(&connection).map_err(read_failed("read where a day of the history stands", &path))?))
+}
+
+pub(in super::super) fn stand_of(connection: &Connection) -> rusqlite::Result<Stand> {
     let position = |key| meta_number(connection, key).map(|number| Position(number as u64));
-    Ok((position(ROWS_POSITION)?, position(PROJECTED_POSITION)?))
+    Ok(Stand { rows: position(ROWS_POSITION)?, projected: position(PROJECTED_POSITION)? })
+}
+
+/// A file that was given the name of another day would be looked at for the wrong times only.
+fn verify_day(connection: &Connection, path: &Path, day: Day) -> Result<(), ReadError> {
+    let failed = read_failed("read the first and the last event of a day of the history", path);
+    for order in ["ASC", "DESC"] {
+        let sql = format!("SELECT at_ms FROM events ORDER BY id {order} LIMIT 1");
+        let at_ms: Option<i64> = connection.query_row(&sql, [], |row| row.get(0)).optional().map_err(&failed)?;
+        if let Some(at_ms) = at_ms.filter(|at_ms| Day::of(*at_ms) != day) {
+            let problem = format!("it holds an event of the instant {at_ms} ms, which lies in another day");
+            return Err(Damage { path: path.to_path_buf(), place: "its name".to_owned(), problem }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Brings the log into the file once it is long.
@@ -245,9 +273,7 @@ pub(super) fn synchronize(path: &Path, descriptor: &Descriptor) -> Result<(), Wr
 
 /// SQLite has no locks on the log: it may be opened and closed at will.
 fn log_path(path: &Path) -> PathBuf {
-    let mut log = path.to_path_buf().into_os_string();
-    log.push("-wal");
-    PathBuf::from(log)
+    beside(path, "-wal")
 }
 
 fn synchronize_failed(path: &Path) -> impl Fn(io::Error) -> WriteError {
@@ -703,9 +729,11 @@ pub(super) fn parse_path(path: &Path) -> Option<Day> {
     if path.extension()? != "sqlite" {
         return None;
     }
-    let date: Date = path.file_stem()?.to_str()?.strip_prefix("history-")?.parse().ok()?;
-    let since_epoch = date.since(EPOCH).expect("both are dates");
-    Some(Day(i64::from(since_epoch.get_days())))
+    Some(day_of_date(path.file_stem()?.to_str()?.strip_prefix("history-")?.parse().ok()?))
+}
+
+pub(super) fn day_of_date(date: Date) -> Day {
+    Day(i64::from(date.since(EPOCH).expect("both are dates").get_days()))
 }
 
 #[cfg(test)]
