@@ -74,6 +74,15 @@ impl DirectoryLock {
     }
 }
 
+impl Drop for DirectoryLock {
+    /// Closing the file is not enough: a process that another thread is just starting shares it until it runs its own
+    /// program, and with it the lock.
+    fn drop(&mut self) {
+        // A lock that cannot be given back here ends with the process.
+        let _ = self.file.unlock();
+    }
+}
+
 fn check_format(text: &str, path: &Path) -> Result<(), OpenError> {
     let path = path.to_path_buf();
     if text == UNFINISHED_LINE {
