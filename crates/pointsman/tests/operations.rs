@@ -177,6 +177,29 @@ fn a_lost_day_of_the_history_is_missed_by_every_command_until_it_is_given_up() {
 }
 
 #[test]
+fn time_goes_on_after_a_start_with_a_system_clock_that_is_behind() {
+    let root = tempfile::tempdir().unwrap();
+    let serve = |clock| pointsman(&["serve", "--listen", "127.0.0.1:0", "--clock", clock], Some(root.path()));
+    let serving = Serving::start(serve("virtual"));
+    let workspace = lively(&serving, 1);
+    let (status, _) = serving.send("POST", "/pointsman/v1/Clock", "Advance=86400");
+    assert_eq!(status, 200);
+    serving.make(&format!("/v1/Workspaces/{workspace}/Tasks"), "");
+    serving.stop();
+    let serving = Serving::start(serve("system"));
+    let now = || serving.send("GET", "/pointsman/v1/Clock", "").1["now"].as_str().unwrap().to_owned();
+    let first = now();
+    // A task that lives for a second: its time runs out.
+    let tasks = format!("/v1/Workspaces/{workspace}/Tasks");
+    let task = serving.make(&tasks, "Timeout=1");
+    let status = || serving.send("GET", &format!("{tasks}/{task}"), "").1["assignment_status"].clone();
+    let asked = (0..100_000).find(|_| status() == "canceled");
+    assert!(asked.is_some(), "its time does not run out");
+    assert!(first < now());
+    serving.stop();
+}
+
+#[test]
 fn events_are_exported_alike_from_a_server_and_from_its_directory() {
     let root = tempfile::tempdir().unwrap();
     let live = root.path().join("live");

@@ -28,6 +28,8 @@ pub const PROJECTED_ROWS: usize = 16_384;
 pub const PROJECTION_DELAY: Duration = Duration::from_millis(250);
 /// An engine thread that never rests looks for due timers this often.
 pub const TICK_INTERVAL: Duration = Duration::from_millis(10);
+/// By how much the server's time must be ahead of the system's to be worth a line in the log.
+pub const CLOCK_AHEAD_TOLD: Duration = Duration::from_secs(1);
 /// Pause between attempts to write again after a failed commit.
 pub const RECOVERY_PAUSE: Duration = Duration::from_secs(1);
 /// What must fit into the store before a server whose commit has failed writes again.
