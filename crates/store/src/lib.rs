@@ -20,7 +20,9 @@ pub use history::{
     Retention, Role,
 };
 pub use memory::{AppendFault, CrashPlan, Faults, MemoryStore, Unacknowledged};
-pub use outbox::{DeadLetter, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, WaitingDelivery};
+pub use outbox::{
+    DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, WaitingDelivery,
+};
 pub use record::{Epoch, Position, ReadLimit, Record, SequenceNumber, Sid, StreamId};
 pub use snapshot::{Snapshot, SnapshotChunks, SnapshotList};
 pub use sqlite::{BackupError, BackupReport, Options, SqliteStore, backup, restore};

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::history::check_rows;
 use crate::{
     AppendError, CheckReport, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit, Record,
-    Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery,
+    KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit,
+    Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery,
     WriteError, limits, outbox, snapshot,
 };
 
@@ -412,10 +412,9 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    fn dead_letters(&self, workspace: Sid, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
+    fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
         let state = self.begin_read("read the dead letters")?;
-        let dead =
-            |(_, delivery): &(&OutboxNumber, &Delivery)| delivery.is_dead && delivery.entry.workspace == workspace;
+        let dead = |(_, delivery): &(&OutboxNumber, &Delivery)| is_kept_letter(delivery, kept);
         let letter = |(number, delivery): (&OutboxNumber, &Delivery)| letter_of(*number, delivery);
         let limit = limit.min(limits::OUTBOX_PAGE_MAX);
         Ok(match place {
@@ -432,19 +431,19 @@ impl Store for MemoryStore {
         })
     }
 
-    fn outbox_counts(&self, workspace: Sid) -> Result<OutboxCounts, ReadError> {
+    fn outbox_counts(&self, kept: KeptLetters) -> Result<OutboxCounts, ReadError> {
         let state = self.begin_read("count the outbox")?;
-        let own = state.outbox.values().filter(|delivery| delivery.entry.workspace == workspace);
-        let (dead, waiting): (Vec<_>, Vec<_>) = own.partition(|delivery| delivery.is_dead);
-        Ok(OutboxCounts { waiting: waiting.len() as u64, dead: dead.len() as u64 })
+        let is_waiting = |delivery: &&Delivery| !delivery.is_dead && delivery.entry.workspace == kept.workspace;
+        let waiting = state.outbox.values().filter(is_waiting).count();
+        let dead = state.outbox.values().filter(|delivery| is_kept_letter(delivery, kept)).count();
+        Ok(OutboxCounts { waiting: waiting as u64, dead: dead as u64 })
     }
 
-    fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {
+    fn dead_letter(&self, kept: KeptLetters, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {
         let state = self.begin_read("read a dead letter")?;
         let Some(&number) = state.outbox_numbers.get(&sid) else { return Ok(None) };
         let delivery = &state.outbox[&number];
-        let is_asked_for = delivery.is_dead && delivery.entry.workspace == workspace;
-        Ok(is_asked_for.then(|| letter_of(number, delivery)))
+        Ok(is_kept_letter(delivery, kept).then(|| letter_of(number, delivery)))
     }
 
     fn probe(&self, _bytes: usize) -> Result<(), WriteError> {
@@ -475,6 +474,10 @@ impl Store for MemoryStore {
             damage: damaged.map(|snapshot| damage(snapshot.about)).collect(),
         })
     }
+}
+
+fn is_kept_letter(delivery: &Delivery, kept: KeptLetters) -> bool {
+    delivery.is_dead && delivery.entry.workspace == kept.workspace && kept.from_ms <= delivery.entry.at_ms
 }
 
 fn letter_of(number: OutboxNumber, delivery: &Delivery) -> DeadLetter {

@@ -68,6 +68,14 @@ pub struct DeadLetter {
     pub payload: Vec<u8>,
 }
 
+/// The dead letters of a workspace that are kept: those that were given up at an instant or after it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeptLetters {
+    pub workspace: Sid,
+    /// In milliseconds since the Unix epoch.
+    pub from_ms: i64,
+}
+
 /// Which dead letters of a workspace to read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LetterPlace {

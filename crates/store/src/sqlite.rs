@@ -27,9 +27,9 @@ use jiff::civil::Date;
 
 use crate::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    Inspection, LetterPlace, OpenError, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit,
-    Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery,
-    WriteError, outbox as outbox_changes,
+    Inspection, KeptLetters, LetterPlace, OpenError, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError,
+    ReadLimit, Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId,
+    WaitingDelivery, WriteError, outbox as outbox_changes,
 };
 
 pub use self::backup::{BackupError, BackupReport, backup, restore};
@@ -240,20 +240,19 @@ impl Store for SqliteStore {
             .read("read the outbox", |connection| outbox::waiting(connection, self.journal.path(), after, limit))
     }
 
-    fn dead_letters(&self, workspace: Sid, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
+    fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
         self.journal.read("read the dead letters", |connection| {
-            outbox::dead(connection, self.journal.path(), workspace, place, limit)
+            outbox::dead(connection, self.journal.path(), kept, place, limit)
         })
     }
 
-    fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {
-        self.journal.read("read a dead letter", |connection| {
-            outbox::dead_letter(connection, self.journal.path(), workspace, sid)
-        })
+    fn dead_letter(&self, kept: KeptLetters, sid: Sid) -> Result<Option<DeadLetter>, ReadError> {
+        self.journal
+            .read("read a dead letter", |connection| outbox::dead_letter(connection, self.journal.path(), kept, sid))
     }
 
-    fn outbox_counts(&self, workspace: Sid) -> Result<OutboxCounts, ReadError> {
-        self.journal.read("count the outbox", |connection| outbox::counts(connection, self.journal.path(), workspace))
+    fn outbox_counts(&self, kept: KeptLetters) -> Result<OutboxCounts, ReadError> {
+        self.journal.read("count the outbox", |connection| outbox::counts(connection, self.journal.path(), kept))
     }
 
     fn probe(&self, bytes: usize) -> Result<(), WriteError> {

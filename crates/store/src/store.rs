@@ -1,9 +1,9 @@
 //! The contract that every store keeps; `tests/store/conformance.rs` is its other half.
 
 use crate::{
-    AppendError, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, LetterPlace,
-    OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit, Record, Reference, Retention,
-    SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, StreamId, WaitingDelivery, WriteError,
+    AppendError, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, KeptLetters,
+    LetterPlace, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit, Record, Reference,
+    Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, StreamId, WaitingDelivery, WriteError,
 };
 
 /// Where everything that must survive is kept.
@@ -100,14 +100,14 @@ pub trait Store: Send + Sync {
     /// Deliveries that wait, in order of their numbers.
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError>;
 
-    /// Dead letters of a workspace, in order of their numbers.
-    fn dead_letters(&self, workspace: Sid, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError>;
+    /// Dead letters, in order of their numbers.
+    fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError>;
 
-    /// One dead letter of a workspace.
-    fn dead_letter(&self, workspace: Sid, sid: Sid) -> Result<Option<DeadLetter>, ReadError>;
+    /// One dead letter.
+    fn dead_letter(&self, kept: KeptLetters, sid: Sid) -> Result<Option<DeadLetter>, ReadError>;
 
     /// How many deliveries of a workspace wait, and how many are dead. Cost: that of all that wait.
-    fn outbox_counts(&self, workspace: Sid) -> Result<OutboxCounts, ReadError>;
+    fn outbox_counts(&self, kept: KeptLetters) -> Result<OutboxCounts, ReadError>;
 
     // Meta
 

@@ -11,7 +11,7 @@ use pointsman_dispatcher::{Batch, Delivery, OutboxChange};
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record::DecodeError;
 use pointsman_record::delivery;
-use pointsman_store::{DeadLetter, LetterPlace, OutboxNumber, ReadError, Store};
+use pointsman_store::{DeadLetter, KeptLetters, LetterPlace, OutboxNumber, ReadError, Store};
 use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 use super::{App, cannot_commit};
@@ -51,25 +51,27 @@ async fn carry_out(app: &App, request: &DeliveriesRequest) -> Result<Answer, Api
         commit(app, Vec::new()).await?;
     }
     let workspace = request.workspace;
+    // Like events: what is past its time is not shown from that instant on, though it may still be there.
+    let kept =
+        KeptLetters { workspace: workspace.bytes(), from_ms: app.retention.oldest(workspace, app.clock.now()).0 };
     match &request.ask {
         DeliveriesAsk::List(page) => {
             let asked = page.clone();
             let (found, counts) =
-                read(app, move |store| Ok((find(store, workspace, &asked)?, store.outbox_counts(workspace.bytes())?)))
-                    .await?;
+                read(app, move |store| Ok((find(store, kept, &asked)?, store.outbox_counts(kept)?))).await?;
             let delivered = app.delivered.of(workspace);
             let counters = DeliveryCounters { waiting: counts.waiting, delivered, dead: counts.dead };
             Ok(render_deliveries(request, page, &found, counters))
         }
         DeliveriesAsk::Fetch(sid) => {
-            let (letter, delivery) = one(app, request, *sid).await?;
+            let (letter, delivery) = one(app, request, kept, *sid).await?;
             Ok(render_delivery(request, &shown(&letter, &delivery)))
         }
         DeliveriesAsk::Replay(sid) => {
             let _alone = app.replays.alone(workspace).await;
             // A replay whose client has gone may have left its commit behind.
             commit(app, Vec::new()).await?;
-            let (letter, delivery) = one(app, request, *sid).await?;
+            let (letter, delivery) = one(app, request, kept, *sid).await?;
             let shown = DeadDelivery { is_replayed: true, ..shown(&letter, &delivery) };
             commit(app, vec![Arc::new(delivery)]).await?;
             Ok(render_delivery(request, &shown))
@@ -77,15 +79,15 @@ async fn carry_out(app: &App, request: &DeliveriesRequest) -> Result<Answer, Api
         DeliveriesAsk::ReplayAll => {
             let _alone = app.replays.alone(workspace).await;
             commit(app, Vec::new()).await?;
-            replay_all(app, workspace).await
+            replay_all(app, kept).await
         }
     }
 }
 
 /// Sends all again that are dead now, piece by piece, so that neither memory nor other commits suffer.
-async fn replay_all(app: &App, workspace: Sid<Workspace>) -> Result<Answer, ApiError> {
+async fn replay_all(app: &App, kept: KeptLetters) -> Result<Answer, ApiError> {
     let newest = LetterPlace::Before(OutboxNumber(u64::MAX));
-    let newest = read(app, move |store| Ok(store.dead_letters(workspace.bytes(), newest, 1)?.pop())).await?;
+    let newest = read(app, move |store| Ok(store.dead_letters(kept, newest, 1)?.pop())).await?;
     let Some(newest) = newest else { return Ok(render_replay(0, false)) };
     let mut after = OutboxNumber::default();
     let mut replayed = 0;
@@ -94,9 +96,7 @@ async fn replay_all(app: &App, workspace: Sid<Workspace>) -> Result<Answer, ApiE
             return Ok(render_replay(replayed, true));
         }
         let limit = limits::REPLAY_PIECE.min((limits::REPLAYED_MAX - replayed) as usize);
-        let letters =
-            read(app, move |store| Ok(store.dead_letters(workspace.bytes(), LetterPlace::After(after), limit)?))
-                .await?;
+        let letters = read(app, move |store| Ok(store.dead_letters(kept, LetterPlace::After(after), limit)?)).await?;
         let Some(last) = letters.last() else { break };
         after = last.number;
         // Those that fail again meanwhile keep their numbers, so each one is met once.
@@ -146,10 +146,14 @@ async fn read<T: Send + 'static>(
     }
 }
 
-async fn one(app: &App, request: &DeliveriesRequest, sid: [u8; 16]) -> Result<(DeadLetter, Delivery), ApiError> {
-    let workspace = request.workspace.bytes();
+async fn one(
+    app: &App,
+    request: &DeliveriesRequest,
+    kept: KeptLetters,
+    sid: [u8; 16],
+) -> Result<(DeadLetter, Delivery), ApiError> {
     let found = read(app, move |store| {
-        let Some(letter) = store.dead_letter(workspace, sid)? else { return Ok(None) };
+        let Some(letter) = store.dead_letter(kept, sid)? else { return Ok(None) };
         let delivery = delivery::decode(&letter.payload)?;
         Ok(Some((letter, delivery)))
     });
@@ -158,7 +162,7 @@ async fn one(app: &App, request: &DeliveriesRequest, sid: [u8; 16]) -> Result<(D
 
 /// The letters of a page. The search ends at the latest after so many that the filters let through or not; the next
 /// page goes on from there.
-fn find(store: &dyn Store, workspace: Sid<Workspace>, page: &LettersPage) -> Result<FoundLetters, LettersError> {
+fn find(store: &dyn Store, kept: KeptLetters, page: &LettersPage) -> Result<FoundLetters, LettersError> {
     let mut found = FoundLetters::default();
     let mut place = match page.place {
         LettersPlace::After(number) => LetterPlace::After(OutboxNumber(number)),
@@ -166,7 +170,7 @@ fn find(store: &dyn Store, workspace: Sid<Workspace>, page: &LettersPage) -> Res
     };
     let mut looked_at = 0;
     'search: while looked_at < limits::DEAD_LETTERS_LOOKED_AT_MAX {
-        let mut letters = store.dead_letters(workspace.bytes(), place, limits::DEAD_LETTERS_PIECE)?;
+        let mut letters = store.dead_letters(kept, place, limits::DEAD_LETTERS_PIECE)?;
         if let LetterPlace::Before(_) = place {
             letters.reverse();
         }

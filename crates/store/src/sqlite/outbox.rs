@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::{Connection, Row, params};
 
 use crate::{
-    CheckReport, Damage, DeadLetter, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, ReadError,
-    Sid, WaitingDelivery, checksum, limits,
+    CheckReport, Damage, DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber,
+    ReadError, Sid, WaitingDelivery, checksum, limits,
 };
 
 use super::database::read_failed;
@@ -86,7 +86,7 @@ pub(super) fn waiting(
 pub(super) fn dead(
     connection: &Connection,
     path: &Path,
-    workspace: Sid,
+    kept: KeptLetters,
     place: LetterPlace,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, ReadError> {
@@ -97,11 +97,11 @@ pub(super) fn dead(
     };
     let sql = format!(
         "SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND number {condition} ?2
-         ORDER BY number {order} LIMIT ?3"
+         AND at_ms >= ?3 ORDER BY number {order} LIMIT ?4"
     );
     let number = i64::try_from(number.0).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
-    let mut rows = statement.query(params![workspace, number, page(limit)]).map_err(&failed)?;
+    let mut rows = statement.query(params![kept.workspace, number, kept.from_ms, page(limit)]).map_err(&failed)?;
     let mut letters = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
         letters.push(letter_of(row, path)?);
@@ -132,26 +132,26 @@ pub(super) fn drop_dead(
         .execute(params![workspace, before_ms, limit as i64])
 }
 
-pub(super) fn counts(connection: &Connection, path: &Path, workspace: Sid) -> Result<OutboxCounts, ReadError> {
-    let count = |is_dead: i64| {
-        let sql = format!("SELECT count(*) FROM outbox WHERE is_dead = {is_dead} AND workspace = ?1");
+pub(super) fn counts(connection: &Connection, path: &Path, kept: KeptLetters) -> Result<OutboxCounts, ReadError> {
+    let count = |is_dead: i64, from_ms: i64| {
+        let sql = format!("SELECT count(*) FROM outbox WHERE is_dead = {is_dead} AND workspace = ?1 AND at_ms >= ?2");
         let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_row([workspace], |row| row.get::<_, i64>(0)).map(|count| count as u64)
+        statement.query_row(params![kept.workspace, from_ms], |row| row.get::<_, i64>(0)).map(|count| count as u64)
     };
     let failed = read_failed("count the outbox", path);
-    Ok(OutboxCounts { waiting: count(0).map_err(&failed)?, dead: count(1).map_err(&failed)? })
+    Ok(OutboxCounts { waiting: count(0, i64::MIN).map_err(&failed)?, dead: count(1, kept.from_ms).map_err(&failed)? })
 }
 
 pub(super) fn dead_letter(
     connection: &Connection,
     path: &Path,
-    workspace: Sid,
+    kept: KeptLetters,
     sid: Sid,
 ) -> Result<Option<DeadLetter>, ReadError> {
     let failed = read_failed("read a dead letter", path);
-    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND sid = ?1 AND workspace = ?2");
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 1 AND sid = ?1 AND workspace = ?2 AND at_ms >= ?3");
     let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
-    let mut rows = statement.query(params![sid, workspace]).map_err(&failed)?;
+    let mut rows = statement.query(params![sid, kept.workspace, kept.from_ms]).map_err(&failed)?;
     rows.next().map_err(&failed)?.map(|row| letter_of(row, path)).transpose()
 }
 

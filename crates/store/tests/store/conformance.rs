@@ -4,8 +4,8 @@ use std::thread;
 
 use pointsman_store::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery,
-    LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit,
-    Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
+    KeptLetters, LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError,
+    ReadLimit, Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
 };
 
 use crate::samples::{
@@ -586,7 +586,8 @@ fn each_workspace_keeps_its_own_days(store: &dyn Store) {
     store.append(epoch, &[], &[put(1, 1, 5), put(2, 2, 5)]).unwrap();
     store.append(epoch, &[], &[bury(1), bury(2)]).unwrap();
     retain(100, 101);
-    let dead = |workspace| store.dead_letters(sid(workspace), LetterPlace::After(OutboxNumber(0)), 10).unwrap().len();
+    let dead =
+        |workspace| store.dead_letters(letters(workspace, 0), LetterPlace::After(OutboxNumber(0)), 10).unwrap().len();
     assert_eq!([dead(1), dead(2)], [0, 1]);
 }
 
@@ -611,16 +612,20 @@ fn deliveries_wait_until_they_are_done(store: &dyn Store) {
     assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (4, entry(put(14, 1, 1)))]);
 }
 
+fn letters(workspace: u64, from_ms: i64) -> KeptLetters {
+    KeptLetters { workspace: sid(workspace), from_ms }
+}
+
 fn dead_letters_wait_for_their_replay(store: &dyn Store) {
     let epoch = begin(store);
     let bury = |number, at_ms| OutboxChange::Dead { sid: sid(number), at_ms, payload: b"404".to_vec() };
     store.append(epoch, &[], &[put(1, 1, 5), put(2, 1, 6), put(3, 1, 7), put(4, 2, 8)]).unwrap();
     store.append(epoch, &[], &[bury(1, 100), bury(2, 200), bury(4, 300), bury(99, 1)]).unwrap();
     let dead = |workspace, after, limit| {
-        store.dead_letters(sid(workspace), LetterPlace::After(OutboxNumber(after)), limit).unwrap()
+        store.dead_letters(letters(workspace, 0), LetterPlace::After(OutboxNumber(after)), limit).unwrap()
     };
     let before = |workspace, number, limit| {
-        store.dead_letters(sid(workspace), LetterPlace::Before(OutboxNumber(number)), limit).unwrap()
+        store.dead_letters(letters(workspace, 0), LetterPlace::Before(OutboxNumber(number)), limit).unwrap()
     };
     let letter = |number: u64, workspace, at_ms| DeadLetter {
         number: OutboxNumber(number),
@@ -638,13 +643,22 @@ fn dead_letters_wait_for_their_replay(store: &dyn Store) {
     assert_eq!(before(1, u64::MAX, 1), [letter(2, 1, 200)]);
     assert_eq!(before(1, 2, 10), [letter(1, 1, 100)]);
     assert_eq!(before(1, 1, 10), []);
-    let counts = |workspace| store.outbox_counts(sid(workspace)).unwrap();
+    let counts = |workspace| store.outbox_counts(letters(workspace, 0)).unwrap();
     assert_eq!(counts(1), OutboxCounts { waiting: 1, dead: 2 });
     assert_eq!(counts(2), OutboxCounts { waiting: 0, dead: 1 });
     assert_eq!(counts(3), OutboxCounts::default());
-    assert_eq!(store.dead_letter(sid(1), sid(2)).unwrap(), Some(letter(2, 1, 200)));
+    assert_eq!(store.dead_letter(letters(1, 0), sid(2)).unwrap(), Some(letter(2, 1, 200)));
+    // What is not kept any more, though it is still there.
+    for (from_ms, kept) in [(100, 2), (101, 1), (200, 1), (201, 0)] {
+        let of = letters(1, from_ms);
+        assert_eq!(store.outbox_counts(of).unwrap(), OutboxCounts { waiting: 1, dead: kept });
+        for place in [LetterPlace::After(OutboxNumber(0)), LetterPlace::Before(OutboxNumber(u64::MAX))] {
+            assert_eq!(store.dead_letters(of, place, 10).unwrap().len() as u64, kept);
+        }
+        assert_eq!(store.dead_letter(of, sid(2)).unwrap().is_some(), kept > 0);
+    }
     for (workspace, delivery) in [(2, 2), (1, 3), (1, 99)] {
-        assert_eq!(store.dead_letter(sid(workspace), sid(delivery)).unwrap(), None, "{workspace} {delivery}");
+        assert_eq!(store.dead_letter(letters(workspace, 0), sid(delivery)).unwrap(), None, "{workspace} {delivery}");
     }
     assert_eq!(store.outbox_read(OutboxNumber(0), 10).unwrap().len(), 1);
     store.append(epoch, &[], &[put(2, 1, 9)]).unwrap();
