@@ -23,7 +23,7 @@ use crate::{
 use super::database::{self, FileKind, read_failed};
 use super::directory::{self, beside, synchronize_directory};
 use super::history;
-use super::history::day_file::{self, Stand};
+use super::history::meta::{self, Stand};
 use super::{journal, ledger, snapshots};
 
 use self::archive::{ArchiveReader, ArchiveWriter, create_private, failed};
@@ -317,12 +317,12 @@ fn fit_together(directory: &Path, days: &BTreeMap<Day, View>, ends: &journal::En
 fn days(directory: &Path) -> Result<Option<BTreeMap<Day, View>>, BackupError> {
     let list = || history::list_days(directory).map_err(failed("list", directory));
     let listed = list()?;
-    let paths: Vec<PathBuf> = listed.iter().map(|day| day_file::path(directory, *day)).collect();
+    let paths: Vec<PathBuf> = listed.iter().map(|day| history::names::path(directory, *day)).collect();
     let stands = || paths.iter().map(|path| day_stand(path)).collect::<Result<Vec<_>, _>>();
     let before = stands();
     let views = paths.iter().map(|path| {
         let file_name = path.file_name().expect("days have names").to_string_lossy();
-        View::take(format!("{}/{file_name}", history::DIRECTORY), path.clone(), &day_file::KIND)
+        View::take(format!("{}/{file_name}", history::DIRECTORY), path.clone(), &history::day_file::KIND)
     });
     let views: Result<Vec<Option<View>>, BackupError> = views.collect();
     let after = stands();
@@ -337,12 +337,12 @@ fn days(directory: &Path) -> Result<Option<BTreeMap<Day, View>>, BackupError> {
 }
 
 fn day_stand(path: &Path) -> Result<Stand, BackupError> {
-    let Some(connection) = database::open_reader(path, &day_file::KIND)? else { return Ok(Stand::default()) };
+    let Some(connection) = database::open_reader(path, &history::day_file::KIND)? else { return Ok(Stand::default()) };
     Ok(stand_of(&connection, path)?)
 }
 
 fn stand_of(connection: &Connection, path: &Path) -> Result<Stand, ReadError> {
-    day_file::stand_of(connection).map_err(read_failed("read where a day of the history stands", path))
+    meta::stand(connection).map_err(read_failed("read where a day of the history stands", path))
 }
 
 fn ends_of(journal: &View) -> Result<journal::Ends, BackupError> {

@@ -11,9 +11,14 @@
 //! - the journal notes each file when it is made, and up to where it has its rows for good (`ledger`), so that one
 //!   that is gone, older or another is missed.
 
+mod check;
 pub(super) mod day_file;
 mod descriptors;
 mod keys;
+pub(super) mod meta;
+pub(super) mod names;
+mod ordered;
+mod queries;
 mod removal;
 mod trickle;
 
@@ -92,7 +97,7 @@ impl History {
         let descriptors = Arc::new(Descriptors::default());
         let mut stands = BTreeMap::new();
         for &day in &days {
-            let path = day_file::path(&directory, day);
+            let path = names::path(&directory, day);
             let descriptor = descriptors.of(&directory, day, false).map_err(|source| OpenError::File {
                 step: "open",
                 path: path.clone(),
@@ -100,7 +105,7 @@ impl History {
             })?;
             // A process that was killed may have left commits that only the page cache has.
             day_file::synchronize(&path, &descriptor)?;
-            stands.extend(day_file::stand(&directory, day)?.map(|stand| (day, stand)));
+            stands.extend(day_file::verified_stand(&directory, day)?.map(|stand| (day, stand)));
         }
         ledger::compare(&journal.noted_days()?, &stands, &directory).map_err(ReadError::Damaged)?;
         for &day in days.iter().filter(|day| !stands.contains_key(day)) {
@@ -108,7 +113,7 @@ impl History {
             descriptors.forget(day);
             remove_day(&directory, day).map_err(|source| OpenError::File {
                 step: "remove the beginnings of",
-                path: day_file::path(&directory, day),
+                path: names::path(&directory, day),
                 source,
             })?;
         }
@@ -251,7 +256,7 @@ impl History {
     fn synchronize_last(&self) -> Result<(), WriteError> {
         let mut unsynchronized = lock(&self.unsynchronized);
         let Some(day) = *unsynchronized else { return Ok(()) };
-        let path = day_file::path(&self.directory, day);
+        let path = names::path(&self.directory, day);
         let synchronized = self.descriptor(day).and_then(|descriptor| day_file::synchronize(&path, &descriptor));
         synchronized.inspect_err(|error| self.doubt(error))?;
         *unsynchronized = None;
@@ -262,7 +267,7 @@ impl History {
     fn descriptor(&self, day: Day) -> Result<Descriptor, WriteError> {
         self.descriptors.of(&self.directory, day, false).map_err(|source| WriteError::Failed {
             step: "open a day of the history",
-            path: day_file::path(&self.directory, day),
+            path: names::path(&self.directory, day),
             source: Box::new(source),
         })
     }
@@ -282,7 +287,7 @@ impl History {
             let bound = walk.from.filter(|key| Day::of(key.at_ms) == day).map(|key| key.id);
             let DayReaders { readers, .. } = &*self.readers(day)?;
             readers.read("read the history", |connection| {
-                day_file::select(connection, readers.path(), query, walk.ascending, bound, wanted, &mut events)
+                queries::select(connection, readers.path(), query, walk.ascending, bound, wanted, &mut events)
             })?;
             if events.len() > walk.limit {
                 break;
@@ -296,7 +301,7 @@ impl History {
         for day in days {
             let DayReaders { readers, .. } = &*self.readers(day)?;
             let found = readers.read("look for an event in the history", |connection| {
-                day_file::find(connection, readers.path(), workspace, sid)
+                queries::find(connection, readers.path(), workspace, sid)
             })?;
             if found.is_some() {
                 return Ok(found);
@@ -337,7 +342,7 @@ impl History {
         lock(&self.days).remove(&day);
         remove_day(&self.directory, day).map_err(|source| WriteError::Failed {
             step: "remove a day of the history",
-            path: day_file::path(&self.directory, day),
+            path: names::path(&self.directory, day),
             source: Box::new(source),
         })?;
         // Not before its name is gone: until then somebody may open it once more.
@@ -351,7 +356,7 @@ impl History {
     ///
     /// - The projection waits for one piece at a time.
     fn retain_of_day(&self, day: Day, retention: &Retention, dropped: &mut Dropped) -> Result<(), WriteError> {
-        let path = day_file::path(&self.directory, day);
+        let path = names::path(&self.directory, day);
         let descriptor = self.descriptor(day)?;
         let connection = removal::open(&path)?;
         let mut current = self.without_writer(day)?;
@@ -392,9 +397,8 @@ impl History {
         let days: Vec<Day> = lock(&self.days).keys().copied().collect();
         for day in days {
             let DayReaders { readers, .. } = &*self.readers(day)?;
-            let checked = readers.read("check the history", |connection| {
-                day_file::check(connection, readers.path(), report, inspection)
-            });
+            let checked = readers
+                .read("check the history", |connection| check::check(connection, readers.path(), report, inspection));
             match checked {
                 Err(ReadError::Damaged(damage)) => report.damage.push(damage),
                 other => other?,
@@ -432,7 +436,7 @@ impl History {
             let oldest = open.readers.iter().min_by_key(|(_, (_, used))| *used).map(|(day, _)| *day);
             open.readers.remove(&oldest.expect("at least one is open"));
         }
-        let path = day_file::path(&self.directory, day);
+        let path = names::path(&self.directory, day);
         let descriptor = self.descriptors.of(&self.directory, day, false).map_err(|source| ReadError::Failed {
             step: "open a day of the history",
             path: path.clone(),
@@ -447,15 +451,15 @@ impl History {
 pub(super) fn list_days(directory: &Path) -> io::Result<BTreeSet<Day>> {
     let mut days = BTreeSet::new();
     for entry in fs::read_dir(directory)? {
-        days.extend(day_file::parse_path(&entry?.path()));
+        days.extend(names::parse_path(&entry?.path()));
     }
     Ok(days)
 }
 
 /// Takes a day out of the history: the journal forgets it, and its files get names that are not those of a day.
 pub(super) fn forget_day(directory: &Path, journal: &Journal, date: Date) -> Result<Option<PathBuf>, OpenError> {
-    let day = day_file::day_of_date(date);
-    let path = day_file::path(directory, day);
+    let day = names::day_of_date(date);
+    let path = names::path(directory, day);
     let aside = beside(&path, ".lost");
     let failed = |source| OpenError::File { step: "put aside", path: path.clone(), source };
     if aside.exists() {
@@ -472,7 +476,7 @@ pub(super) fn forget_day(directory: &Path, journal: &Journal, date: Date) -> Res
 }
 
 fn remove_day(directory: &Path, day: Day) -> io::Result<()> {
-    let path = day_file::path(directory, day);
+    let path = names::path(directory, day);
     for suffix in ["", "-wal", "-shm"] {
         unless_missing(fs::remove_file(beside(&path, suffix)))?;
     }

@@ -12,7 +12,8 @@ use crate::history::Day;
 use crate::{Damage, Position, ReadError, checksum};
 
 use super::database::{self, read_failed};
-use super::history::day_file::{self, Stand};
+use super::history::meta::Stand;
+use super::history::names;
 
 pub(super) const TABLE: &str =
     "CREATE TABLE history_days (day INTEGER PRIMARY KEY, rows_position INTEGER NOT NULL, checksum INTEGER NOT NULL);";
@@ -78,7 +79,7 @@ pub(super) fn forget(transaction: &Transaction<'_>, day: Day) -> rusqlite::Resul
 pub(super) fn compare(noted: &Days, found: &BTreeMap<Day, Stand>, directory: &Path) -> Result<(), Damage> {
     for (&day, &position) in noted {
         let damage =
-            |place: &str, problem| Damage { path: day_file::path(directory, day), place: place.to_owned(), problem };
+            |place: &str, problem| Damage { path: names::path(directory, day), place: place.to_owned(), problem };
         let Some(stand) = found.get(&day) else {
             let problem = format!("the file is missing or empty, but the journal knows that it was there; {REMEDY}");
             return Err(damage("its name", problem));

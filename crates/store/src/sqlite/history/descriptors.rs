@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use crate::history::Day;
 
 use super::super::database::lock;
-use super::day_file;
+use super::names;
 
 /// The descriptors that are open, one a day.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Descriptors {
         let file = if let Some(file) = open.get(&day) {
             Arc::clone(file)
         } else {
-            let path = day_file::path(directory, day);
+            let path = names::path(directory, day);
             // Whoever only reads must get on where nothing can be written.
             let file = Arc::new(OpenOptions::new().read(true).append(is_made).create(is_made).open(path)?);
             open.insert(day, Arc::clone(&file));

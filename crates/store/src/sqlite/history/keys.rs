@@ -14,17 +14,10 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{Damage, ReadError, Role, Sid, limits};
 
-use super::super::database::format;
-use super::day_file::{Ordered, meta_number, meta_set_number};
+use super::meta;
+use super::ordered::Ordered;
 
 pub(super) const ROLE_WORKSPACE: u32 = 0;
-
-/// How many runs there are, and the highest number in them.
-pub(super) const KEY_RUNS: &str = "key_runs";
-pub(super) const KEY_RUNS_KEY: &str = "key_runs_key";
-
-/// The first format in which things that pass are in runs.
-const FORMAT_OF_RUNS: i64 = 2;
 
 /// In the words of the partial index, without which SQLite does not use it.
 const FIND_LASTING: &str = "SELECT id FROM keys WHERE sid = ?1 AND role = ?2 AND role NOT IN (1, 5)";
@@ -60,11 +53,11 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Keys> {
         let id_max: Option<i64> = connection.query_row("SELECT max(id) FROM keys", [], |row| row.get(0))?;
-        let has_runs = has_runs(connection)?;
+        let has_runs = meta::has_key_runs(connection)?;
         let after_runs: Vec<(Sid, u32, i64)> = if has_runs {
             let mut statement =
                 connection.prepare("SELECT sid, role, id FROM keys WHERE id > ?1 AND role IN (1, 5) ORDER BY id")?;
-            let rows = statement.query_map([meta_number(connection, KEY_RUNS_KEY)?], |row| {
+            let rows = statement.query_map([meta::number(connection, meta::KEY_RUNS_KEY)?], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?;
             rows.collect::<rusqlite::Result<_>>()?
@@ -76,7 +69,7 @@ impl Keys {
             id_max: id_max.unwrap_or(0),
             // A day may be opened again while it is written.
             cached: after_runs.iter().map(|&(sid, role, id)| ((sid, role), id)).collect(),
-            runs: meta_number(connection, KEY_RUNS)?,
+            runs: meta::number(connection, meta::KEY_RUNS)?,
             after_runs,
         })
     }
@@ -123,8 +116,8 @@ impl Keys {
         for (sid, role, key) in self.after_runs.drain(..) {
             add.execute(params![self.runs, sid, role, key])?;
         }
-        meta_set_number(transaction, KEY_RUNS, self.runs)?;
-        meta_set_number(transaction, KEY_RUNS_KEY, last)
+        meta::set_number(transaction, meta::KEY_RUNS, self.runs)?;
+        meta::set_number(transaction, meta::KEY_RUNS_KEY, last)
     }
 }
 
@@ -132,18 +125,20 @@ impl Keys {
 ///
 /// - Cost: of things that pass a look into each run, and one at what is in none.
 pub(super) fn find(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Vec<i64>> {
-    if !passes(role) || !has_runs(connection)? {
+    if !passes(role) || !meta::has_key_runs(connection)? {
         return Ok(find_one(connection, sid, role)?.into_iter().collect());
     }
     let mut keys = Vec::new();
     let mut in_run = connection.prepare_cached("SELECT key FROM key_runs WHERE run = ?1 AND sid = ?2 AND role = ?3")?;
-    for run in 1..=meta_number(connection, KEY_RUNS)? {
+    for run in 1..=meta::number(connection, meta::KEY_RUNS)? {
         for key in in_run.query_map(params![run, sid, role], |row| row.get(0))? {
             keys.push(key?);
         }
     }
     let mut after_runs = connection.prepare_cached("SELECT id FROM keys WHERE id > ?1 AND sid = ?2 AND role = ?3")?;
-    for key in after_runs.query_map(params![meta_number(connection, KEY_RUNS_KEY)?, sid, role], |row| row.get(0))? {
+    for key in
+        after_runs.query_map(params![meta::number(connection, meta::KEY_RUNS_KEY)?, sid, role], |row| row.get(0))?
+    {
         keys.push(key?);
     }
     Ok(keys)
@@ -160,10 +155,6 @@ fn find_one(connection: &Connection, sid: Sid, role: u32) -> rusqlite::Result<Op
     connection.prepare_cached(sql)?.query_row(params![sid, role], |row| row.get(0)).optional()
 }
 
-pub(super) fn has_runs(connection: &Connection) -> rusqlite::Result<bool> {
-    Ok(format(connection)? >= FORMAT_OF_RUNS)
-}
-
 /// Whether a search finds each thing that passes; of the others SQLite's own check of its index tells.
 pub(super) fn check(
     connection: &Connection,
@@ -171,11 +162,11 @@ pub(super) fn check(
     failed: &impl Fn(rusqlite::Error) -> ReadError,
     damage: &mut Vec<Damage>,
 ) -> Result<(), ReadError> {
-    if !has_runs(connection).map_err(failed)? {
+    if !meta::has_key_runs(connection).map_err(failed)? {
         return Ok(());
     }
-    let runs = meta_number(connection, KEY_RUNS).map_err(failed)?;
-    let runs_key = meta_number(connection, KEY_RUNS_KEY).map_err(failed)?;
+    let runs = meta::number(connection, meta::KEY_RUNS).map_err(failed)?;
+    let runs_key = meta::number(connection, meta::KEY_RUNS_KEY).map_err(failed)?;
     let mut keys =
         connection.prepare("SELECT id, sid, role FROM keys WHERE role IN (1, 5) ORDER BY id").map_err(failed)?;
     let mut sorted = connection.prepare("SELECT key, sid, role, run FROM key_runs ORDER BY key").map_err(failed)?;
@@ -206,6 +197,7 @@ pub(super) fn check(
 mod tests {
     use std::path::PathBuf;
 
+    use super::super::super::database::format;
     use super::super::day_file::KIND;
     use super::*;
     use crate::{

@@ -13,9 +13,10 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use crate::{Sid, WriteError, limits};
 
 use super::super::database::{self, write_failed};
-use super::day_file::{self, KIND, meta_set_number, removed, removed_key, seal_meta};
+use super::day_file::{self, KIND};
 use super::descriptors::Descriptor;
 use super::keys::ROLE_WORKSPACE;
+use super::meta;
 
 /// Stages of a workspace in [`removed`].
 const GOING: i64 = 1;
@@ -38,7 +39,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, WriteError> {
 /// The workspaces that have events in the file, and their keys in it; those of a removal that was cut short too.
 pub(super) fn workspaces(connection: &Connection, path: &Path) -> Result<BTreeMap<Sid, i64>, WriteError> {
     let read = || {
-        let gone = removed(connection)?;
+        let gone = meta::removed(connection)?;
         let mut statement = connection.prepare("SELECT sid, id FROM keys WHERE role = ?1")?;
         let rows = statement.query_map([ROLE_WORKSPACE], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let mut found: BTreeMap<Sid, i64> = rows.collect::<rusqlite::Result<_>>()?;
@@ -115,9 +116,9 @@ impl Removal {
 
 fn set_stages(transaction: &Transaction<'_>, workspaces: &[(Sid, i64)], stage: i64) -> rusqlite::Result<()> {
     for (sid, _) in workspaces {
-        meta_set_number(transaction, &removed_key(*sid), stage)?;
+        meta::set_number(transaction, &meta::removed_key(*sid), stage)?;
     }
-    seal_meta(transaction)
+    meta::seal(transaction)
 }
 
 fn read_runs(connection: &Connection) -> rusqlite::Result<Vec<(i64, i64)>> {
