@@ -369,6 +369,33 @@ def test_redirecting_a_call_that_is_over_leaves_the_reservation_as_it_was(desk, 
     assert reservation.update(reservation_status="accepted").reservation_status == "accepted"
 
 
+@pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize("moved", [(200, {}), (404, {"code": 20404, "message": "not found"})])
+def test_a_redirect_moves_the_caller_and_leaves_the_call_of_the_worker_alone(desk, voice, receiver, accept, moved):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    url, told = "https://app.example.org/twiml", f"{receiver.url}/called"
+    reservation.update(instruction="call", call_from="+15550100", call_url=url, call_status_callback_url=told)
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    call = call_of(voice, request)
+    voice.answers[f"/Calls/{CALLER}"] = moved
+    reservation.update(
+        instruction="redirect", redirect_call_sid=CALLER, redirect_url=url, redirect_accept=accept
+    )
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    assert voice.asked(f"/Calls/{call}") == [], "the Worker is not hung up"
+    if status_of(desk, task, reservation) == "pending":
+        reservation.update(reservation_status="accepted")
+    voice.report(request, call, "in-progress", SequenceNumber="2")
+    voice.report(request, call, "completed", SequenceNumber="3")
+    assert status_of(desk, task, reservation) == "wrapping"
+    desk.clock.quiet()
+    (callback,) = receiver.callbacks("/called")
+    assert parse_qs(urlsplit(callback.url).query)["CallStatus"] == ["completed"]
+
+
 # Conference
 
 

@@ -238,9 +238,11 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         self.instruction.as_ref().map(|instruction| instruction.verb)
     }
 
+    /// On hold for the Worker's call. A redirect beside a `call` without `accept` has a hold of its own.
     fn is_held(&self) -> bool {
         let reservation = self.reservation();
-        reservation.status == ReservationStatus::Pending && reservation.is_on_hold()
+        let holds = self.instruction.as_ref().is_some_and(VoiceInstruction::holds);
+        holds && reservation.status == ReservationStatus::Pending && reservation.is_on_hold()
     }
 
     /// The conference in which the caller is already, when the Task is offered as a transfer.
@@ -276,7 +278,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     // Steps
 
     fn begin(&mut self, instruction: &VoiceInstruction) {
-        if instruction.verb != VoiceVerb::Supervise {
+        // A redirect moves the caller and a supervisor joins: the Worker's call goes on as it was.
+        if !matches!(instruction.verb, VoiceVerb::Redirect | VoiceVerb::Supervise) {
             // The call of an instruction that this one replaces need not ring any longer.
             self.hang_up();
             let requests = self.call.requests;
@@ -299,7 +302,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 let call = instruction.text("call_sid").expect("checked with the instruction");
                 let url = instruction.text("url").expect("checked with the instruction");
                 let form = requests::form([("Url", url), ("Method", "POST")]);
-                (VoiceStep::Redirect, requests::call_url(self.api, call), form)
+                let step = if instruction.holds() { VoiceStep::Redirect } else { VoiceStep::RedirectOnly };
+                (step, requests::call_url(self.api, call), form)
             }
             VoiceVerb::Conference => {
                 let conference = self.transferred_conference().unwrap_or_else(|| self.room_name(instruction));
@@ -346,11 +350,20 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 self.note_conference();
                 self.accept();
             }
-            VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp if is_success => {}
-            VoiceStep::CallWorker | VoiceStep::Redirect => {
+            VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp | VoiceStep::RedirectOnly
+                if is_success => {}
+            VoiceStep::CallWorker => {
                 let verb = self.verb().unwrap_or(VoiceVerb::Dequeue);
-                refuse(self.turn, self.id, verb, answer.code(), &answer.problem);
+                if self.is_held() {
+                    refuse(self.turn, self.id, verb, answer.code(), &answer.problem);
+                } else {
+                    self.warn(refused_code(verb), &answer.problem);
+                }
             }
+            VoiceStep::Redirect => {
+                refuse(self.turn, self.id, VoiceVerb::Redirect, answer.code(), &answer.problem);
+            }
+            VoiceStep::RedirectOnly => self.warn(REDIRECT_REFUSED, &answer.problem),
             VoiceStep::MoveCaller => self.caller_is_lost(&answer),
             VoiceStep::CallCustomer => self.customer_is_lost(&answer),
             VoiceStep::Supervise => self.warn(CONFERENCE_REFUSED, &answer.problem),
@@ -547,12 +560,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
 /// The set-up failed before anybody was connected.
 fn refuse(turn: &mut Turn<'_>, id: Id<Reservation>, verb: VoiceVerb, code: Option<u32>, reason: &str) {
-    let refused = match verb {
-        VoiceVerb::Dequeue => DEQUEUE_REFUSED,
-        VoiceVerb::Call => CALL_REFUSED,
-        VoiceVerb::Redirect => REDIRECT_REFUSED,
-        VoiceVerb::Conference | VoiceVerb::Supervise => CONFERENCE_REFUSED,
-    };
+    let refused = refused_code(verb);
     let reservation_sid = turn.state().reservation(id).expect("found in this turn").sid;
     warn(refused, turn.state().workspace().sid, reservation_sid, reason);
     match verb {
@@ -562,6 +570,15 @@ fn refuse(turn: &mut Turn<'_>, id: Id<Reservation>, verb: VoiceVerb, code: Optio
         VoiceVerb::Dequeue | VoiceVerb::Call | VoiceVerb::Conference => {
             end_setup(turn, id, SetupOutcome::Failed { reason_code: Some(code.unwrap_or(refused)) });
         }
+    }
+}
+
+const fn refused_code(verb: VoiceVerb) -> u32 {
+    match verb {
+        VoiceVerb::Dequeue => DEQUEUE_REFUSED,
+        VoiceVerb::Call => CALL_REFUSED,
+        VoiceVerb::Redirect => REDIRECT_REFUSED,
+        VoiceVerb::Conference | VoiceVerb::Supervise => CONFERENCE_REFUSED,
     }
 }
 

@@ -52,12 +52,14 @@ pub enum VoiceStep {
     MoveCaller,
     /// The customer of an outbound Task is called into the conference.
     CallCustomer,
-    /// The Task's call is sent to other TwiML.
+    /// The Task's call is sent to other TwiML, for which the reservation is on hold.
     Redirect,
     /// Somebody listens in.
     Supervise,
     /// The Worker's leg is not needed any more.
     HangUp,
+    /// The Task's call is sent to other TwiML, whatever becomes of the reservation.
+    RedirectOnly,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +79,22 @@ pub struct DeliveryFailure {
 
 impl VoiceStep {
     /// In the order of their numbers on the wire, from 1.
-    const ALL: [Self; 6] =
-        [Self::CallWorker, Self::MoveCaller, Self::CallCustomer, Self::Redirect, Self::Supervise, Self::HangUp];
+    const ALL: [Self; 7] = [
+        Self::CallWorker,
+        Self::MoveCaller,
+        Self::CallCustomer,
+        Self::Redirect,
+        Self::Supervise,
+        Self::HangUp,
+        Self::RedirectOnly,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::CallWorker => "call the worker",
             Self::MoveCaller => "move the caller",
             Self::CallCustomer => "call the customer",
-            Self::Redirect => "redirect the call",
+            Self::Redirect | Self::RedirectOnly => "redirect the call",
             Self::Supervise => "add the supervisor",
             Self::HangUp => "hang up the worker's leg",
         }

@@ -51,6 +51,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x",
         "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x&CallAccept=true",
         "Instruction=redirect&RedirectCallSid=CAcccccccccccccccccccccccccccccccc&RedirectUrl=https://app.example/x",
+        "Instruction=redirect&RedirectCallSid=CAcccccccccccccccccccccccccccccccc&RedirectUrl=https://app.example/x\
+         &RedirectAccept=true",
         "Instruction=supervise&Supervisor=client:bob",
         "ReservationStatus=accepted",
         "ReservationStatus=rejected",
@@ -274,6 +276,29 @@ fn the_late_answer_to_an_instruction_that_was_replaced_is_not_taken_for_the_pres
     let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
     call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", SECOND), ("CallStatus", "in-progress")]);
     assert_eq!(call.status(), "accepted");
+}
+
+#[test]
+fn a_redirect_that_is_under_way_is_not_decided_by_the_call_beside_it() {
+    for (call_answer, progress) in [(400, None), (201, Some("busy")), (201, Some("in-progress"))] {
+        let mut call = Call::new(ATTRIBUTES);
+        call.happens(&Happening::Instruct(
+            "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x",
+        ));
+        call.happens(&Happening::Instruct(
+            "Instruction=redirect&RedirectCallSid=CAcccccccccccccccccccccccccccccccc\
+             &RedirectUrl=https://app.example/x&RedirectAccept=true",
+        ));
+        let offer = call.reservation();
+        call.happens(&Happening::Answer(call_answer));
+        if let Some(status) = progress {
+            call.happens(&Happening::Progress(status));
+        }
+        assert_eq!((call.reservation(), call.status().as_str()), (offer, "pending"), "{call_answer} {progress:?}");
+        call.happens(&Happening::Answer(200));
+        assert_eq!(call.status(), "accepted");
+        assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::Redirect], "nobody is hung up");
+    }
 }
 
 #[test]

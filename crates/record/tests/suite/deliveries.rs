@@ -18,6 +18,7 @@ fn contents() -> Vec<Content> {
         VoiceStep::Redirect,
         VoiceStep::Supervise,
         VoiceStep::HangUp,
+        VoiceStep::RedirectOnly,
     ];
     let mut contents = vec![
         Content::Event(event(EventKind::TaskUpdated)),
