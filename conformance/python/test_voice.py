@@ -812,6 +812,48 @@ def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
 
 
+@pytest.mark.parametrize("is_early", [False, True])
+def test_the_reports_of_a_call_whose_twiml_takes_the_caller_go_on_to_count(desk, voice, receiver, is_early):
+    """Its end is told by the call itself, even if nobody tells of the end of its conversation."""
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    base = desk.clock.url.removesuffix("/Clock")
+    url = f"{base}/voice/dial-reservation/{reservation.sid}?postWorkActivitySid={desk.activities['Break']}"
+    answers = []
+
+    def dial(request):
+        answers.append(voice.send(url, CallSid=call_of(voice, request), Direction="outbound-api"))
+
+    def answer(request):
+        sid = voice.calls.setdefault(request.token, voice.new_sid("CA"))
+        if is_early:
+            dial(request)
+        return 201, {"sid": sid}
+
+    voice.answers["/Calls"] = answer
+    told = f"{receiver.url}/called"
+    reservation.update(instruction="call", call_from="+15550100", call_url=url, call_status_callback_url=told)
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    call = call_of(voice, request)
+    assert worker_call(desk, task) == call
+    voice.report(request, call, "in-progress")
+    if not is_early:
+        dial(request)
+    assert f">{reservation.sid}</Conference>" in answers[0].text
+    assert status_of(desk, task, reservation) == "accepted"
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    assert voice.asked(f"/Calls/{call}") == [], "the Worker is not hung up"
+    voice.report(request, call, "completed", SequenceNumber="3")
+    assert status_of(desk, task, reservation) == "wrapping"
+    assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
+    desk.clock.quiet()
+    (callback,) = receiver.callbacks("/called")
+    assert parse_qs(urlsplit(callback.url).query)["CallStatus"] == ["completed"]
+    assert "<Hangup/>" in voice.send(action_of(answers[0].text), CallSid=call).text
+
+
 @pytest.mark.parametrize("token", ["", "f" * 32, AUTH_TOKEN])
 def test_what_the_provider_has_not_signed_is_refused(desk, voice, token):
     task, reservation, request = dequeued(desk, voice)

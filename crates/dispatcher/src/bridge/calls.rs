@@ -1,8 +1,10 @@
 //! What the voice provider, or TwiML of the application, asks of the bridge. Reference: events-and-callbacks, sections
 //! 11.1, 11.2, 11.5 to 11.7.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pointsman_api::instruction::{FieldValue, VoiceInstruction, VoiceVerb};
 use pointsman_api::json::Object;
 use pointsman_api::parameters::is_absolute_url;
 use pointsman_api::{Answer, ApiError, Header, Target, errors, rejections};
@@ -357,6 +359,44 @@ impl Leg<'_, '_, '_> {
     }
 }
 
+impl Leg<'_, '_, '_> {
+    /// Whether it is the call of a `call` whose TwiML leads here.
+    fn is_called(&self, callback: &VoiceCallback) -> bool {
+        let Some(call) = callback.value("CallSid") else { return false };
+        let is_its = match &self.call.worker_call {
+            Some(known) => &**known == call,
+            // It may ask before the voice API has answered with its name. A Worker who calls in is inbound.
+            None => callback.value("Direction").is_some_and(|direction| direction.starts_with("outbound")),
+        };
+        self.verb() == Some(VoiceVerb::Call) && is_its && !self.call.is_over
+    }
+
+    /// The call that asks is the Worker's from now on, as if a `dequeue` had made it.
+    fn take_in(&mut self, callback: &VoiceCallback, activity: Option<&str>) {
+        let mut instruction = VoiceInstruction { verb: VoiceVerb::Dequeue, fields: BTreeMap::new() };
+        let call = if self.is_called(callback) {
+            // Its reports go on to count, and to be passed on.
+            self.learn_worker_call(callback.value("CallSid").unwrap_or_default());
+            let told = self.instruction.as_ref().and_then(|call| call.fields.get_key_value("status_callback_url"));
+            instruction.fields.extend(told.map(|(name, url)| (*name, url.clone())));
+            self.call.clone()
+        } else {
+            let worker_call = callback.value("CallSid").map(Arc::from);
+            let requests = self.call.requests;
+            VoiceCall { worker_call, requests, requests_before: requests, ..VoiceCall::default() }
+        };
+        let activity = activity.map(|sid| ("post_work_activity_sid", FieldValue::Text(sid.into())));
+        instruction.fields.extend(activity);
+        self.call = VoiceCall {
+            instruction: instruction.to_json().into(),
+            customer_call: self.attribute(&["call_sid"]),
+            is_answered: true,
+            ..call
+        };
+        self.instruction = Some(instruction);
+    }
+}
+
 /// Whether a report with this number was noted before; notes it. Beyond 63, which only conferences have, none is.
 fn is_known(reports: &mut u64, callback: &VoiceCallback) -> bool {
     let number = callback.value("SequenceNumber").and_then(|number| number.parse::<u32>().ok());
@@ -388,20 +428,7 @@ fn dial_reservation(
     if leg.turn.apply(Command::AcceptReservation { id }).is_err() {
         return Err(ApiError::new(&errors::VOICE_NOT_ACCEPTABLE, &[("reservation", &sid)]));
     }
-    let mut instruction = String::new();
-    let mut object = Object::open(&mut instruction);
-    object.text("instruction", "dequeue");
-    object.optional_text("post_work_activity_sid", activity);
-    object.close();
-    leg.call = VoiceCall {
-        instruction: instruction.into(),
-        worker_call: callback.value("CallSid").map(Arc::from),
-        customer_call: leg.attribute(&["call_sid"]),
-        is_answered: true,
-        requests: leg.call.requests,
-        requests_before: leg.call.requests,
-        ..VoiceCall::default()
-    };
+    leg.take_in(callback, activity);
     leg.move_caller(&requests::bridge_twiml(&sid.to_string(), leg.afterwards().as_deref()));
     let over = requests::callback_url(api, VoiceCallbackKind::DialResult(sid), leg.turn.state().workspace().sid);
     Ok((twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))), leg.end()))
