@@ -697,14 +697,15 @@ def test_a_conference_in_old_attributes_is_not_that_of_the_task(desk, voice):
     answered_by_the_worker(desk, voice, task, reservation, "conference")
 
 
+@pytest.mark.parametrize("deleted", ["task", "workspace"])
 @pytest.mark.parametrize("instruction", ["dequeue", "conference"])
-def test_a_task_that_is_deleted_while_its_call_is_being_placed_lets_no_telephone_ring(desk, voice, instruction):
+def test_what_is_deleted_while_a_call_is_being_placed_lets_no_telephone_ring(desk, voice, instruction, deleted):
     task = inbound(desk)
     reservation = desk.offer(task)
     path = "/Calls" if instruction == "dequeue" else f"/Conferences/{task.sid}/Participants"
 
     def answer(request):
-        desk.context.tasks(task.sid).delete()
+        (desk.context.tasks(task.sid) if deleted == "task" else desk.context).delete()
         return 201, {"call_sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
 
     voice.answers[path] = answer

@@ -25,7 +25,7 @@ pub enum Input {
     /// An assignment callback came to an end.
     Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
     /// The voice API answered a request, or did not.
-    VoiceAnswered { workspace: Sid<Workspace>, step: VoiceStep, about: About, outcome: VoiceOutcome },
+    VoiceAnswered { request: VoiceRequest, outcome: VoiceOutcome },
     /// The voice provider asks for something.
     Voice { ticket: Ticket, callback: Box<VoiceCallback> },
     /// Let due timers fire.
@@ -73,6 +73,15 @@ pub enum AssignmentOutcome {
     Answered(CallbackAnswer),
     /// Neither the address nor its fallback answered.
     Failed,
+}
+
+/// A request to the voice API. Its Workspace may be gone when the answer comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VoiceRequest {
+    pub workspace: Sid<Workspace>,
+    pub account: Sid<Account>,
+    pub step: VoiceStep,
+    pub about: About,
 }
 
 /// What the voice API made of a request.

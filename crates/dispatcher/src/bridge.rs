@@ -16,15 +16,15 @@ use std::sync::Arc;
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
 use pointsman_api::{Instructed, json};
 use pointsman_engine::{
-    AbandonedCall, Activity, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Turn, UpdateWorker,
-    VoiceCall, Worker, Workspace,
+    AbandonedCall, Activity, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Timestamp, Turn,
+    UpdateWorker, VoiceCall, Worker, Workspace,
 };
 use pointsman_expression::{Attributes, Object, Value};
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
 
 pub(crate) use self::calls::called;
 pub use self::calls::{VoiceCallback, VoiceCallbackKind};
-use crate::batch::VoiceOutcome;
+use crate::batch::{VoiceOutcome, VoiceRequest};
 use crate::limits::REASON_CHARS_MAX;
 
 /// How instructions that need telephony are carried out.
@@ -53,9 +53,8 @@ const REDIRECT_REFUSED: u32 = 40_122;
 const DEQUEUE_REFUSED: u32 = 40_133;
 const CONFERENCE_REFUSED: u32 = 40_145;
 
-// Numbers of requests that a reservation makes once, beside those that it counts.
+/// Number of a request that a reservation makes once, beside those that it counts.
 const ABANDONED: u64 = u64::MAX;
-const PLACED_TOO_LATE: u64 = u64::MAX - 1;
 
 /// Begins to carry out an instruction that was checked and, where it holds, has put its reservation on hold.
 ///
@@ -87,19 +86,15 @@ pub(crate) fn instruct(turn: &mut Turn<'_>, telephony: &Telephony, instructed: &
 pub(crate) fn answered(
     turn: &mut Turn<'_>,
     telephony: &Telephony,
-    step: VoiceStep,
-    about: About,
+    request: &VoiceRequest,
     outcome: &VoiceOutcome,
 ) -> Vec<Arc<Delivery>> {
+    let VoiceRequest { step, about, .. } = *request;
     // Without a bridge, or without the reservation, nobody is left to go on for.
     let Telephony::Bridged(api) = telephony else { return Vec::new() };
     let Some(id) = turn.state().find_reservation(about.reservation).map(|reservation| reservation.id) else {
         // Its Task was deleted meanwhile.
-        let calls = placed_call(step, &ApiAnswer::of(outcome));
-        return calls
-            .map(|call| end_call(turn.state(), api, about.reservation, PLACED_TOO_LATE, &call))
-            .into_iter()
-            .collect();
+        return hang_up_late(api, request, outcome, turn.state().now()).into_iter().collect();
     };
     let mut leg = Leg::of(turn, api, id);
     if leg.is_own(about.sid) {
@@ -112,20 +107,28 @@ pub(crate) fn answered(
 
 /// Lets the calls of ended offers ring no longer.
 pub(crate) fn hang_up(state: &pointsman_engine::State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
-    end_call(state, api, call.reservation, ABANDONED, &call.worker_call)
+    let reservation = call.reservation;
+    let about = About { sid: derived(reservation, ABANDONED), reservation, at: state.now() };
+    delivery(state.workspace(), requests::call_url(api, &call.worker_call), end_of_call(about))
 }
 
-fn end_call(
-    state: &pointsman_engine::State,
+/// Ends a call that was placed when its reservation, or the whole Workspace, was gone already.
+pub(crate) fn hang_up_late(
     api: &VoiceApi,
-    reservation: Sid<Reservation>,
-    number: u64,
-    call: &str,
-) -> Arc<Delivery> {
-    let about = About { sid: derived(reservation, number), reservation, at: state.now() };
-    let form = requests::form([("Status", "completed")]);
-    let content = Content::Voice { step: VoiceStep::HangUp, form, about };
-    delivery(state.workspace(), requests::call_url(api, call), content)
+    request: &VoiceRequest,
+    outcome: &VoiceOutcome,
+    at: Timestamp,
+) -> Option<Arc<Delivery>> {
+    let VoiceRequest { workspace, account, step, about } = *request;
+    let call = placed_call(step, &ApiAnswer::of(outcome))?;
+    // A reservation may have more than one such call.
+    let sid = derived(Sid::from_bytes(about.sid), 0);
+    let content = end_of_call(About { sid, at, ..about });
+    Some(Arc::new(Delivery { workspace, account, url: requests::call_url(api, &call).into(), content, failure: None }))
+}
+
+fn end_of_call(about: About) -> Content {
+    Content::Voice { step: VoiceStep::HangUp, form: requests::form([("Status", "completed")]), about }
 }
 
 /// The call that a step has placed.

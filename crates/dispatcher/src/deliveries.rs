@@ -15,10 +15,10 @@ use std::sync::Arc;
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
 use pointsman_engine::{DurationMs, Reservation, Sid, Timestamp, Workspace};
-use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
+use pointsman_record::delivery::{Content, Delivery, DeliveryFailure, Form, ReportMethod};
 use pointsman_token::{CallbackUrl, signature};
 
-use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome};
+use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome, VoiceRequest};
 use crate::limits::{
     ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_LANE_MAX, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX,
     FREE_PLACES_PER_LANE,
@@ -100,7 +100,7 @@ pub enum Effect {
     /// Hand this to the Workspace's shard.
     Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
     /// Likewise.
-    VoiceAnswered { workspace: Sid<Workspace>, step: VoiceStep, about: About, outcome: VoiceOutcome },
+    VoiceAnswered { request: VoiceRequest, outcome: VoiceOutcome },
     /// Tell the operator: number in the error dictionary, and what happened.
     Warn { code: u32, delivery: Arc<Delivery>, reason: String },
 }
@@ -400,9 +400,12 @@ impl Deliveries {
                 },
             },
             (Content::Voice { step, about, .. }, _) => Effect::VoiceAnswered {
-                workspace: delivery.workspace,
-                step: *step,
-                about: *about,
+                request: VoiceRequest {
+                    workspace: delivery.workspace,
+                    account: delivery.account,
+                    step: *step,
+                    about: *about,
+                },
                 outcome: match conclusion {
                     Conclusion::Voice { status, body } => {
                         VoiceOutcome::Answered { status: *status, body: body.clone() }

@@ -17,7 +17,9 @@ pub mod limits;
 mod shard;
 
 pub use crate::auth::{Caller, authenticate};
-pub use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome};
+pub use crate::batch::{
+    AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome, VoiceRequest,
+};
 pub use crate::bridge::{Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
 pub use crate::deliveries::{
     Attempt, AttemptId, AttemptResult, CONNECTION_FAILURE, Deliveries, DeliverySettings, Effect, RETRIEVAL_FAILURE,

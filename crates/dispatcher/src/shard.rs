@@ -10,9 +10,11 @@ use pointsman_engine::{
     State, Timestamp, Turn, TurnRecord, Workspace,
 };
 use pointsman_record as record;
-use pointsman_record::delivery::{About, Content, Delivery, VoiceStep};
+use pointsman_record::delivery::{Content, Delivery};
 
-use crate::batch::{AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome};
+use crate::batch::{
+    AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome, VoiceRequest,
+};
 use crate::bridge::{self, Telephony, VoiceCallback};
 
 /// Runs the Workspaces that it was given. One thread owns it.
@@ -88,9 +90,7 @@ impl Shard {
             Input::Assigned { workspace, reservation, outcome } => {
                 self.assigned(now, workspace, reservation, &outcome, batch);
             }
-            Input::VoiceAnswered { workspace, step, about, outcome } => {
-                self.voice_answered(now, workspace, step, about, &outcome, batch);
-            }
+            Input::VoiceAnswered { request, outcome } => self.voice_answered(now, &request, &outcome, batch),
             Input::Voice { ticket, callback } => self.voice(now, ticket, &callback, batch),
             Input::Tick => self.tick(now, batch),
             Input::Barrier { ticket } => {
@@ -256,21 +256,18 @@ impl Shard {
     }
 
     /// The voice API's answer to a step of an instruction.
-    fn voice_answered(
-        &mut self,
-        now: Timestamp,
-        workspace: Sid<Workspace>,
-        step: VoiceStep,
-        about: About,
-        outcome: &VoiceOutcome,
-        batch: &mut Batch,
-    ) {
-        batch.outbox.push(OutboxChange::Done { sid: about.sid });
-        let Some(hosted) = self.workspaces.get_mut(&workspace) else { return };
+    fn voice_answered(&mut self, now: Timestamp, request: &VoiceRequest, outcome: &VoiceOutcome, batch: &mut Batch) {
+        batch.outbox.push(OutboxChange::Done { sid: request.about.sid });
+        let Some(hosted) = self.workspaces.get_mut(&request.workspace) else {
+            if let Telephony::Bridged(voice_api) = &self.telephony {
+                send(bridge::hang_up_late(voice_api, request, outcome, now), batch);
+            }
+            return;
+        };
         let mut turn = hosted.engine.begin(now);
-        let sends = bridge::answered(&mut turn, &self.telephony, step, about, outcome);
+        let sends = bridge::answered(&mut turn, &self.telephony, request, outcome);
         let record = turn.finish();
-        self.keep(workspace, record, sends, batch);
+        self.keep(request.workspace, record, sends, batch);
     }
 
     /// A request of the voice provider. Where it does not name the Workspace, the one that has what it is about.
@@ -309,10 +306,7 @@ impl Shard {
         if let Telephony::Bridged(voice_api) = &self.telephony {
             sends.extend(turn.abandoned_calls.iter().map(|call| bridge::hang_up(state, voice_api, call)));
         }
-        for delivery in sends {
-            batch.outbox.push(OutboxChange::Put(delivery.clone()));
-            batch.deliveries.push(delivery);
-        }
+        send(sends, batch);
         if turn.is_empty() {
             return;
         }
@@ -328,6 +322,14 @@ impl Shard {
             self.workspaces.remove(&sid);
             batch.deleted.push(sid);
         }
+    }
+}
+
+/// Adds what is to be sent, and to be kept until it is.
+fn send(deliveries: impl IntoIterator<Item = Arc<Delivery>>, batch: &mut Batch) {
+    for delivery in deliveries {
+        batch.outbox.push(OutboxChange::Put(delivery.clone()));
+        batch.deliveries.push(delivery);
     }
 }
 

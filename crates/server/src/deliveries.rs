@@ -307,10 +307,10 @@ impl Running {
                     let input = Input::Assigned { workspace, reservation, outcome };
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
-                Effect::VoiceAnswered { workspace, step, about, outcome } => {
-                    self.known.remove(&about.sid);
-                    let owner = recovery::owner(workspace.bytes(), self.task.engines.len());
-                    let input = Input::VoiceAnswered { workspace, step, about, outcome };
+                Effect::VoiceAnswered { request, outcome } => {
+                    self.known.remove(&request.about.sid);
+                    let owner = recovery::owner(request.workspace.bytes(), self.task.engines.len());
+                    let input = Input::VoiceAnswered { request, outcome };
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
                 Effect::Warn { code, delivery, reason } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pointsman_dispatcher::{
     Content, Delivery, Input, OutboxChange, Shard, Telephony, Ticket, VoiceApi, VoiceCallback, VoiceCallbackKind,
-    VoiceOutcome, VoiceStep,
+    VoiceOutcome, VoiceRequest, VoiceStep,
 };
 use pointsman_engine::{Limits, Sid};
 use proptest::prelude::*;
@@ -146,7 +146,8 @@ impl Call {
         }
         let delivery = self.asked.remove(0);
         let Content::Voice { step, about, .. } = delivery.content else { unreachable!("only these are kept") };
-        self.handle(Input::VoiceAnswered { workspace: delivery.workspace, step, about, outcome });
+        let Delivery { workspace, account, .. } = *delivery;
+        self.handle(Input::VoiceAnswered { request: VoiceRequest { workspace, account, step, about }, outcome });
     }
 
     fn happens(&mut self, happening: &Happening) {
@@ -260,6 +261,20 @@ fn a_worker_whose_offer_ended_before_the_call_was_placed_is_not_left_ringing() {
     assert_eq!(call.steps, [VoiceStep::CallWorker], "nobody knows the call yet");
     call.happens(&Happening::Answer(201));
     assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::HangUp]);
+}
+
+#[test]
+fn every_call_that_is_placed_after_its_task_was_deleted_is_ended_by_a_request_of_its_own() {
+    let mut call = Call::new(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x"));
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    call.happens(&Happening::Delete);
+    call.happens(&Happening::Answer(201));
+    call.answer(VoiceOutcome::Answered { status: 201, body: format!(r#"{{"sid":"{SECOND}"}}"#).into_bytes() });
+    assert_eq!(call.steps[2..], [VoiceStep::HangUp, VoiceStep::HangUp]);
+    let [first, second] = &call.asked[..] else { panic!("both are under way: {:?}", call.asked) };
+    assert!(first.url.contains(FIRST) && second.url.contains(SECOND));
+    assert_ne!(first.sid(), second.sid(), "else the voice API takes the second for the first, sent again");
 }
 
 #[test]
