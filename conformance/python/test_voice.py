@@ -552,6 +552,62 @@ def test_a_caller_who_hangs_up_before_the_conference_ends_the_task(desk, voice):
     assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
 
 
+def moved_into_the_conference(desk, voice):
+    """A caller on the way from the queue to a Worker who has answered; nobody has told of the arrival."""
+    task, reservation, request = conferenced(desk, voice)
+    call = call_of(voice, request)
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    return task, reservation, request, action_of(moved["Twiml"])
+
+
+@pytest.mark.parametrize("told_by", ["dial", "conference", "status"])
+def test_a_caller_who_hangs_up_on_the_way_to_the_conference_ends_the_task(desk, voice, told_by):
+    task, reservation, request, after = moved_into_the_conference(desk, voice)
+    desk.happened()
+    if told_by == "dial":
+        assert voice.send(after, CallSid=CALLER, CallStatus="completed").text.endswith("?><Response/>")
+    elif told_by == "conference":
+        voice.conference(request, "CF" + "d" * 32, "participant-leave", CallSid=CALLER)
+    else:
+        voice.report(request, CALLER, "completed")
+    fetched = desk.fetch(task)
+    assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
+    assert status_of(desk, task, reservation) == "canceled"
+    assert desk.happened()[:2] == ["task.canceled", "reservation.canceled Ann"]
+    desk.clock.quiet()
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
+
+
+def test_a_caller_who_is_still_on_the_line_has_not_hung_up(desk, voice):
+    task, reservation, request, after = moved_into_the_conference(desk, voice)
+    conference = "CF" + "d" * 32
+    voice.send(after, CallSid=CALLER, CallStatus="in-progress", DialCallStatus="completed")
+    voice.conference(request, conference, "participant-leave", CallSid=CALLER, ParticipantCallStatus="in-progress")
+    voice.report(request, CALLER, "in-progress")
+    assert status_of(desk, task, reservation) == "pending"
+    voice.conference(request, conference, "participant-join", CallSid=CALLER)
+    assert status_of(desk, task, reservation) == "accepted"
+    voice.send(after, CallSid=CALLER, CallStatus="completed")
+    assert status_of(desk, task, reservation) == "accepted", "a conference is over when its Worker leaves"
+
+
+def test_a_caller_who_hangs_up_on_the_way_to_a_worker_who_has_accepted_leaves_nobody_waiting(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    voice.send(action_of(moved["Twiml"]), CallSid=CALLER, CallStatus="completed")
+    desk.clock.quiet()
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call}")] == ["completed"]
+    assert status_of(desk, task, reservation) == "accepted", "until the call is over"
+    voice.report(request, call, "completed")
+    assert status_of(desk, task, reservation) == "wrapping"
+    assert desk.fetch(task).assignment_status == "wrapping"
+
+
 def test_a_supervisor_joins_silently_unless_told_otherwise(desk, voice):
     task, reservation, request = conferenced(desk, voice)
     call, conference = call_of(voice, request), "CF" + "d" * 32
@@ -653,7 +709,8 @@ def test_after_the_conversation_the_caller_goes_on_where_the_enqueue_request_sai
 
 def test_without_an_action_a_call_ends_with_its_conversation(desk, voice):
     task, reservation, waiting = enqueued(desk, voice, "")
-    assert "<Dial><Conference" in answered_by_the_worker(desk, voice, task, reservation, "dequeue")
+    after = action_of(answered_by_the_worker(desk, voice, task, reservation, "dequeue"))
+    assert voice.send(after, CallSid=CALLER, CallStatus="in-progress").text.endswith("?><Response/>")
     assert voice.send(waiting, CallSid=CALLER, QueueResult="leave").text.endswith("?><Response/>")
 
 

@@ -419,7 +419,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             Some(VoiceVerb::Dequeue) => {
                 self.accept();
                 let conference = self.reservation().sid.to_string();
-                self.move_caller(&requests::bridge_twiml(&conference, self.afterwards().as_deref()));
+                self.move_caller(&requests::bridge_twiml(&conference, Some(&self.afterwards())));
             }
             Some(VoiceVerb::Conference) if self.transferred_conference().is_some() => self.accept(),
             Some(VoiceVerb::Conference) => {
@@ -433,19 +433,19 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                     self.ask(VoiceStep::CallCustomer, url, form);
                 } else {
                     let afterwards = self.afterwards();
-                    self.move_caller(&requests::customer_twiml(&room, &instruction, afterwards.as_deref()));
+                    self.move_caller(&requests::customer_twiml(&room, &instruction, &afterwards));
                 }
             }
             Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {}
         }
     }
 
-    /// The address that tells the caller how to go on after the conversation, if the application has said how.
-    fn afterwards(&self) -> Option<String> {
+    /// The address that tells the caller how to go on after the conversation.
+    fn afterwards(&self) -> String {
         let task = self.task();
-        let action = task.enqueue_action.as_deref()?;
+        let action = task.enqueue_action.as_deref();
         let waited_seconds = (self.turn.state().now().0 - task.date_created.0) / 1_000;
-        Some(requests::afterwards_url(self.api, self.turn.state().workspace().sid, task.sid, action, waited_seconds))
+        requests::afterwards_url(self.api, self.turn.state().workspace().sid, task.sid, action, waited_seconds)
     }
 
     fn move_caller(&mut self, twiml: &str) {
@@ -466,6 +466,17 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         } else {
             let reason_code = Some(answer.code().unwrap_or(code));
             end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+        }
+    }
+
+    /// The caller has hung up, on the way to the Worker or in the conversation.
+    fn caller_is_gone(&mut self) {
+        let Reservation { status, task, .. } = *self.reservation();
+        if self.is_held() {
+            cancel_task(self.turn, task, "hangup");
+        } else if status == ReservationStatus::Accepted && self.verb() == Some(VoiceVerb::Dequeue) {
+            // Who came into their conference first would wait there alone.
+            self.hang_up();
         }
     }
 

@@ -175,7 +175,7 @@ pub(crate) fn called(turn: &mut Turn<'_>, api: &VoiceApi, callback: &VoiceCallba
         VoiceCallbackKind::Enqueue(workflow) => {
             enqueue(turn, api, callback, workflow).map(|answer| (answer, Vec::new()))
         }
-        VoiceCallbackKind::EnqueueResult(task) => Ok((enqueue_result(turn, callback, task), Vec::new())),
+        VoiceCallbackKind::EnqueueResult(task) => Ok(enqueue_result(turn, api, callback, task)),
         VoiceCallbackKind::WorkerLeg(sid)
         | VoiceCallbackKind::Status(sid)
         | VoiceCallbackKind::Conference(sid)
@@ -260,12 +260,15 @@ impl Leg<'_, '_, '_> {
         if self.call.worker_call.is_none() && !self.call.instruction.is_empty() {
             self.learn_worker_call(call);
         }
+        if self.call.customer_call.as_deref() == Some(call) && is_over(status) {
+            return self.caller_is_gone();
+        }
         if self.call.worker_call.as_deref() != Some(call) {
             return;
         }
         match status {
             "in-progress" | "answered" => self.worker_has_answered(),
-            "completed" | "busy" | "failed" | "no-answer" | "canceled" => {
+            status if is_over(status) => {
                 let code = callback.value("ErrorCode").and_then(|code| code.parse().ok());
                 self.worker_is_gone(code);
             }
@@ -293,6 +296,12 @@ impl Leg<'_, '_, '_> {
                 if self.call.is_answered && self.is_held() {
                     self.note_conference();
                     self.accept();
+                }
+            }
+            Some("participant-leave") if call.is_some() && call == self.call.customer_call.as_deref() => {
+                // One who is on the line still was sent elsewhere.
+                if callback.value("ParticipantCallStatus").is_none_or(is_over) {
+                    self.caller_is_gone();
                 }
             }
             Some("participant-leave") if call.is_some() && call == self.call.worker_call.as_deref() => {
@@ -397,6 +406,11 @@ impl Leg<'_, '_, '_> {
     }
 }
 
+/// Whether a call with this status has ended.
+fn is_over(call_status: &str) -> bool {
+    matches!(call_status, "completed" | "busy" | "failed" | "no-answer" | "canceled")
+}
+
 /// Whether a report with this number was noted before; notes it. Beyond 63, which only conferences have, none is.
 fn is_known(reports: &mut u64, callback: &VoiceCallback) -> bool {
     let number = callback.value("SequenceNumber").and_then(|number| number.parse::<u32>().ok());
@@ -429,7 +443,7 @@ fn dial_reservation(
         return Err(ApiError::new(&errors::VOICE_NOT_ACCEPTABLE, &[("reservation", &sid)]));
     }
     leg.take_in(callback, activity);
-    leg.move_caller(&requests::bridge_twiml(&sid.to_string(), leg.afterwards().as_deref()));
+    leg.move_caller(&requests::bridge_twiml(&sid.to_string(), Some(&leg.afterwards())));
     let over = requests::callback_url(api, VoiceCallbackKind::DialResult(sid), leg.turn.state().workspace().sid);
     Ok((twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))), leg.end()))
 }
@@ -480,7 +494,7 @@ fn check_action(state: &State, api: &VoiceApi, action: &str) -> Result<(), ApiEr
     }
     // As long as any will be: a call waits for no more than two weeks.
     let (task, waited_seconds) = (Sid::from_bytes([0; 16]), i64::from(TASK_TIMEOUT_SECONDS_MAX));
-    let url = requests::afterwards_url(api, state.workspace().sid, task, action, waited_seconds);
+    let url = requests::afterwards_url(api, state.workspace().sid, task, Some(action), waited_seconds);
     let twiml = requests::bridge_twiml(&Sid::<Reservation>::from_bytes([0; 16]).to_string(), Some(&url));
     let length = twiml.chars().count();
     if TWIML_CHARS_MAX < length {
@@ -558,13 +572,42 @@ fn whole_number(
 }
 
 /// The caller has left the queue, or a conversation that followed on it, and asks how to go on.
-fn enqueue_result(turn: &mut Turn<'_>, callback: &VoiceCallback, task: Sid<Task>) -> Answer {
-    // The end of a conversation is told without a result of the queue.
-    let result = callback.value("QueueResult").unwrap_or("bridged");
-    let is_lost = matches!(result, "hangup" | "leave" | "queue-full" | "error" | "system-error");
-    if let Some(id) = turn.state().find_task(task).map(|task| task.id).filter(|_| is_lost) {
-        cancel_task(turn, id, result);
+fn enqueue_result(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+    task: Sid<Task>,
+) -> (Answer, Vec<Arc<Delivery>>) {
+    let mut sends = Vec::new();
+    if let Some(id) = turn.state().find_task(task).map(|task| task.id) {
+        match callback.value("QueueResult") {
+            Some(result @ ("hangup" | "leave" | "queue-full" | "error" | "system-error")) => {
+                cancel_task(turn, id, result);
+            }
+            // The end of a conversation, or of the way to it, is told without a result of the queue.
+            None if callback.value("CallStatus").is_some_and(is_over) => sends = hung_up(turn, api, id),
+            Some(_) | None => {}
+        }
     }
+    (how_to_go_on(callback), sends)
+}
+
+/// A caller who was sent to a Worker has hung up.
+fn hung_up(turn: &mut Turn<'_>, api: &VoiceApi, id: Id<Task>) -> Vec<Arc<Delivery>> {
+    cancel_task(turn, id, "hangup");
+    let state = turn.state();
+    let task = state.task(id).expect("found in this turn");
+    let reservations: Vec<_> = state.active_reservations(task).map(|reservation| reservation.id).collect();
+    let end_of = |reservation| {
+        let mut leg = Leg::of(turn, api, reservation);
+        leg.caller_is_gone();
+        leg.end()
+    };
+    reservations.into_iter().flat_map(end_of).collect()
+}
+
+fn how_to_go_on(callback: &VoiceCallback) -> Answer {
+    let result = callback.value("QueueResult").unwrap_or("bridged");
     let told = [
         ("QueueResult", Some(result)),
         ("QueueSid", callback.value("QueueSid")),

@@ -41,16 +41,17 @@ pub(super) fn callback_url(api: &VoiceApi, kind: VoiceCallbackKind, workspace: S
     format!("{}{}?workspace={workspace}", api.callback_url, kind.path())
 }
 
-/// Where the provider asks how a caller goes on after the conversation.
+/// Where the provider asks how a caller goes on after the conversation, or tells that the caller has hung up.
 pub(super) fn afterwards_url(
     api: &VoiceApi,
     workspace: Sid<Workspace>,
     task: Sid<Task>,
-    action: &str,
+    action: Option<&str>,
     waited_seconds: i64,
 ) -> String {
     let url = callback_url(api, VoiceCallbackKind::EnqueueResult(task), workspace);
-    with_query(&url, [("action", action), ("queueTime", &waited_seconds.to_string())])
+    let waited_seconds = waited_seconds.to_string();
+    with_query(&url, action.map(|action| ("action", action)).into_iter().chain([("queueTime", &*waited_seconds)]))
 }
 
 impl Leg<'_, '_, '_> {
@@ -168,9 +169,9 @@ pub(super) fn bridge_twiml(conference: &str, afterwards: Option<&str>) -> String
 }
 
 /// The customer joins the conference of the Task.
-pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction, afterwards: Option<&str>) -> String {
+pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction, afterwards: &str) -> String {
     let (beep, ends) = customer_options(instruction);
-    dial_twiml(room, &format!(r#"beep="{beep}" endConferenceOnExit="{ends}""#), afterwards)
+    dial_twiml(room, &format!(r#"beep="{beep}" endConferenceOnExit="{ends}""#), Some(afterwards))
 }
 
 fn dial_twiml(conference: &str, options: &str, afterwards: Option<&str>) -> String {

@@ -39,6 +39,8 @@ enum Happening {
     WorkerLeg,
     DialReservation,
     DialResult,
+    /// How the caller goes on: what the provider says.
+    EnqueueResult(&'static str, &'static str),
     Update(&'static str),
     Delete,
     Wait(i64),
@@ -71,6 +73,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::WorkerLeg),
         1 => Just(Happening::DialReservation),
         1 => Just(Happening::DialResult),
+        1 => proptest::sample::select(vec![("QueueResult", "hangup"), ("CallStatus", "completed"), ("CallStatus", "x")])
+            .prop_map(|(name, value)| Happening::EnqueueResult(name, value)),
         1 => proptest::sample::select(updates.to_vec()).prop_map(Happening::Update),
         1 => Just(Happening::Delete),
         1 => proptest::sample::select(vec![0_i64, 1_000, 121_000, 601_000]).prop_map(Happening::Wait),
@@ -178,6 +182,10 @@ impl Call {
             Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", FIRST)]),
             Happening::DialReservation => self.voice(VoiceCallbackKind::DialReservation(sid()), &[("CallSid", FIRST)]),
             Happening::DialResult => self.voice(VoiceCallbackKind::DialResult(sid()), &[("CallSid", FIRST)]),
+            Happening::EnqueueResult(name, value) => {
+                let task = Sid::parse(&self.task).expect("it is that of a Task");
+                self.voice(VoiceCallbackKind::EnqueueResult(task), &[("CallSid", CALLER), (name, value)]);
+            }
             Happening::Update(body) => {
                 self.request("POST", &path, body);
             }
