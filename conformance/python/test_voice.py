@@ -608,6 +608,108 @@ def test_a_caller_who_hangs_up_on_the_way_to_a_worker_who_has_accepted_leaves_no
     assert desk.fetch(task).assignment_status == "wrapping"
 
 
+CONFERENCE = "CF" + "d" * 32
+
+
+def conferenced_with_two(desk, voice):
+    """A Task that is offered to Ann and to Bob, who are both being called: their reservations and the requests."""
+    desk.context.task_queues(desk.support_queue.sid).update(max_reserved_workers=2)
+    task = inbound(desk)
+    reservations = desk.reservations(task)
+    assert [reservation.worker_name for reservation in reservations] == ["Ann", "Bob"]
+    for reservation in reservations:
+        reservation.update(instruction="conference")
+        desk.clock.quiet()
+    calls = voice.asked(f"/Conferences/{task.sid}/Participants")
+    assert [request["To"] for request in calls] == ["client:ann", "client:bob"]
+    return task, reservations, calls
+
+
+@pytest.mark.parametrize("told", [0, 1], ids=["told at the first address", "told at the second address"])
+@pytest.mark.parametrize("answering", [0, 1], ids=["the first answers", "the second answers"])
+def test_events_of_a_conference_reach_every_reservation_that_waits_on_it(desk, voice, answering, told):
+    """A provider tells them to one address only, whose participant need not be the one who has answered."""
+    task, reservations, calls = conferenced_with_two(desk, voice)
+    call, other = call_of(voice, calls[answering]), call_of(voice, calls[1 - answering])
+    voice.report(calls[answering], call, "in-progress")
+    voice.conference(calls[told], CONFERENCE, "participant-join", CallSid=call, FriendlyName=task.sid)
+    voice.conference(calls[told], CONFERENCE, "participant-join", CallSid=CALLER, FriendlyName=task.sid)
+    statuses = [status_of(desk, task, reservation) for reservation in reservations]
+    assert (statuses[answering], statuses[1 - answering]) == ("accepted", "rescinded")
+    conference = attributes_of(desk, task)["conference"]
+    assert conference["sid"] == CONFERENCE
+    assert conference["participants"] == {"worker": call, "customer": CALLER}
+    desk.clock.quiet()
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{other}")] == ["completed"], "the other rings no longer"
+    voice.conference(calls[told], CONFERENCE, "participant-leave", CallSid=call, FriendlyName=task.sid)
+    assert status_of(desk, task, reservations[answering]) == "wrapping"
+
+
+def test_the_caller_is_moved_once_when_two_workers_answer(desk, voice):
+    task, reservations, calls = conferenced_with_two(desk, voice)
+    for request in reversed(calls):
+        voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    assert [status_of(desk, task, reservation) for reservation in reservations] == ["pending", "pending"]
+    # Who was the first to answer leaves before the caller arrives.
+    voice.report(calls[1], call_of(voice, calls[1]), "completed")
+    assert status_of(desk, task, reservations[1]) == "canceled"
+    voice.conference(calls[1], CONFERENCE, "participant-join", CallSid=CALLER)
+    assert status_of(desk, task, reservations[0]) == "accepted"
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+
+
+def test_a_caller_who_cannot_be_moved_lets_no_worker_wait(desk, voice):
+    task, reservations, calls = conferenced_with_two(desk, voice)
+    arrived = threading.Event()
+
+    def refuse(_request):
+        assert arrived.wait(10)
+        return 403, {"code": 20403, "message": "forbidden"}
+
+    voice.answers[f"/Calls/{CALLER}"] = refuse
+    for request in calls:
+        voice.report(request, call_of(voice, request), "in-progress")
+    arrived.set()
+    desk.clock.quiet()
+    assert [status_of(desk, task, reservation) for reservation in reservations] == ["canceled", "canceled"]
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    for request in calls:
+        assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
+
+
+def test_a_caller_who_is_in_the_conference_already_is_not_moved_again(desk, voice):
+    """The Worker has left before the caller arrived; the next one finds the caller there."""
+    task, reservation, request, _ = moved_into_the_conference(desk, voice)
+    voice.report(request, call_of(voice, request), "completed")
+    assert status_of(desk, task, reservation) == "canceled"
+    voice.conference(request, CONFERENCE, "participant-join", CallSid=CALLER)
+    following = desk.offer(task)
+    following.update(instruction="conference")
+    desk.clock.quiet()
+    _, request = voice.asked(f"/Conferences/{task.sid}/Participants")
+    voice.report(request, call_of(voice, request), "in-progress")
+    assert status_of(desk, task, following) == "accepted"
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+
+
+def test_tasks_that_meet_in_one_room_hear_of_it_both(desk, voice, receiver):
+    answer = {"instruction": "conference", "room_name": "all hands"}
+    receiver.answers["/assign"] = (200, "application/json", json.dumps(answer))
+    desk.context.workflows(desk.flow.sid).update(assignment_callback_url=receiver.url + "/assign")
+    callers, tasks = [CALLER, "CA" + "8" * 32], []
+    for caller in callers:
+        tasks.append(inbound(desk, call_sid=caller))
+        desk.clock.quiet()
+    calls = voice.asked("/Conferences/all hands/Participants")
+    for request, caller in zip(calls, callers, strict=True):
+        voice.report(request, call_of(voice, request), "in-progress")
+        voice.conference(calls[0], CONFERENCE, "participant-join", CallSid=caller, FriendlyName="all hands")
+    assert [desk.fetch(task).assignment_status for task in tasks] == ["assigned", "assigned"]
+
+
 def test_a_supervisor_joins_silently_unless_told_otherwise(desk, voice):
     task, reservation, request = conferenced(desk, voice)
     call, conference = call_of(voice, request), "CF" + "d" * 32

@@ -309,7 +309,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 (step, requests::call_url(self.api, call), form)
             }
             VoiceVerb::Conference => {
-                let conference = self.transferred_conference().unwrap_or_else(|| self.room_name(instruction));
+                let conference = self.transferred_conference().unwrap_or_else(|| self.room_name());
                 let url = requests::participants_url(self.api, &conference);
                 (VoiceStep::CallWorker, url, self.conference_form(instruction))
             }
@@ -423,8 +423,16 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             }
             Some(VoiceVerb::Conference) if self.transferred_conference().is_some() => self.accept(),
             Some(VoiceVerb::Conference) => {
+                if self.others_of_room().any(|(_, call)| call.is_customer_there) || self.call.is_customer_there {
+                    self.note_conference();
+                    return self.accept();
+                }
+                // The customer is sent for once; the arrival is told to every reservation that waits for it.
+                if !self.waiting_for_customer().is_empty() {
+                    return;
+                }
                 let instruction = self.instruction.clone().expect("it has a verb");
-                let room = self.room_name(&instruction);
+                let room = self.room_name();
                 let customer = self.attribute(&["outbound_to"]).filter(|_| self.call.customer_call.is_none());
                 if let Some(customer) = customer {
                     let from = self.attribute(&["from"]).unwrap_or_default();
@@ -461,11 +469,14 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         // With its offer the Worker's call ends too.
         if !self.is_held() {
             self.hang_up();
-        } else if answer.is_gone() {
-            cancel_task(self.turn, self.reservation().task, "hangup");
-        } else {
-            let reason_code = Some(answer.code().unwrap_or(code));
-            end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+        }
+        if answer.is_gone() {
+            return cancel_task(self.turn, self.reservation().task, "hangup");
+        }
+        let reason_code = Some(answer.code().unwrap_or(code));
+        let waiting = self.waiting_for_customer();
+        for reservation in self.is_held().then_some(self.id).into_iter().chain(waiting) {
+            end_setup(self.turn, reservation, SetupOutcome::Failed { reason_code });
         }
     }
 
@@ -539,10 +550,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     /// Tells the application where the parties met.
     fn note_conference(&mut self) {
-        let room = match &self.instruction {
-            Some(instruction) => self.room_name(instruction),
-            None => self.task().sid.to_string().into(),
-        };
+        let room = self.room_name();
         let text = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());
         let (sid, worker, customer) =
             (text(&self.call.conference), text(&self.call.worker_call), text(&self.call.customer_call));
@@ -553,8 +561,29 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     }
 
     /// A conference is named by its Task, unless an old document's `room_name` says otherwise.
-    fn room_name(&self, instruction: &VoiceInstruction) -> Arc<str> {
-        instruction.text("room_name").map_or_else(|| self.task().sid.to_string().into(), Arc::from)
+    fn room_name(&self) -> Arc<str> {
+        room_name(self.instruction.as_ref(), self.task())
+    }
+
+    /// The other reservations of the Task that bring, or brought, its customer into the same conference.
+    fn others_of_room(&self) -> impl Iterator<Item = (&Reservation, &VoiceCall)> {
+        let (state, task, room) = (self.turn.state(), self.task(), self.room_name());
+        let others = task.reservations.iter().filter(|id| **id != self.id).filter_map(|id| state.reservation(*id));
+        let calls = others.filter_map(|other| Some((other, other.call.as_deref()?)));
+        calls.filter(move |(_, call)| {
+            let instruction = VoiceInstruction::from_json(&call.instruction);
+            call.customer_call == self.call.customer_call
+                && instruction.as_ref().is_some_and(|instruction| instruction.verb == VoiceVerb::Conference)
+                && room_name(instruction.as_ref(), task) == room
+        })
+    }
+
+    /// Those of them whose Worker has answered, and who wait for the customer only.
+    fn waiting_for_customer(&self) -> Vec<Id<Reservation>> {
+        let waits = |(other, call): &(&Reservation, &VoiceCall)| {
+            other.status == ReservationStatus::Pending && other.is_on_hold() && call.is_answered && !call.is_over
+        };
+        self.others_of_room().filter(waits).map(|(other, _)| other.id).collect()
     }
 
     fn write_attribute(&mut self, name: &str, json: &str) {
@@ -570,6 +599,11 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     fn warn(&self, code: u32, reason: &str) {
         warn(code, self.turn.state().workspace().sid, self.reservation().sid, reason);
     }
+}
+
+fn room_name(instruction: Option<&VoiceInstruction>, task: &Task) -> Arc<str> {
+    let named = instruction.and_then(|instruction| instruction.text("room_name"));
+    named.map_or_else(|| task.sid.to_string().into(), Arc::from)
 }
 
 /// The set-up failed before anybody was connected.

@@ -128,6 +128,7 @@ message!(VoiceCallMessage for VoiceCall {
     8 requests_before: u64 [uint64],
     9 call_reports: u64 [uint64],
     10 conference_reports: u64 [uint64],
+    11 is_customer_there: bool [bool],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

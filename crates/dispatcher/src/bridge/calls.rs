@@ -194,14 +194,16 @@ fn of_reservation(
     callback: &VoiceCallback,
     id: Id<Reservation>,
 ) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
-    if let VoiceCallbackKind::DialReservation(_) = callback.kind {
-        return dial_reservation(turn, api, callback, id);
+    match callback.kind {
+        VoiceCallbackKind::DialReservation(_) => return dial_reservation(turn, api, callback, id),
+        VoiceCallbackKind::Conference(_) => return Ok((Answer::no_content(), conference(turn, api, callback, id))),
+        _ => {}
     }
     let mut leg = Leg::of(turn, api, id);
     let is_former = leg.is_former(callback);
     let answer = match callback.kind {
         VoiceCallbackKind::WorkerLeg(_) if is_former => twiml(HANG_UP),
-        VoiceCallbackKind::Status(_) | VoiceCallbackKind::Conference(_) if is_former => Answer::no_content(),
+        VoiceCallbackKind::Status(_) if is_former => Answer::no_content(),
         VoiceCallbackKind::WorkerLeg(_) => {
             leg.progress(callback, "in-progress");
             leg.worker_leg()
@@ -213,25 +215,68 @@ fn of_reservation(
             }
             Answer::no_content()
         }
-        VoiceCallbackKind::Conference(_) => {
-            if !leg.knows_conference_report(callback) {
-                leg.conference_event(callback);
-                leg.report_conference(callback);
-            }
-            Answer::no_content()
-        }
         VoiceCallbackKind::DialResult(_) => {
             leg.worker_is_gone(None);
             twiml(HANG_UP)
         }
-        VoiceCallbackKind::Enqueue(_) | VoiceCallbackKind::EnqueueResult(_) | VoiceCallbackKind::DialReservation(_) => {
-            unreachable!("handled before")
-        }
+        VoiceCallbackKind::Enqueue(_)
+        | VoiceCallbackKind::EnqueueResult(_)
+        | VoiceCallbackKind::DialReservation(_)
+        | VoiceCallbackKind::Conference(_) => unreachable!("handled before"),
     };
     Ok((answer, leg.end()))
 }
 
+/// Something happened in a conference. The provider tells the address that came with its first participant; it is for
+/// every reservation that meets there.
+fn conference(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+    id: Id<Reservation>,
+) -> Vec<Arc<Delivery>> {
+    let mut leg = Leg::of(turn, api, id);
+    let room = callback.value("FriendlyName").map_or_else(|| leg.room_name(), Arc::from);
+    if !leg.is_former(callback) {
+        if leg.knows_conference_report(callback) {
+            return leg.end();
+        }
+        leg.conference_event(callback);
+        leg.report_conference(callback);
+    }
+    let others = with_calls(leg.turn.state(), leg.task(), &room);
+    let mut sends = leg.end();
+    for other in others.into_iter().filter(|other| *other != id) {
+        if turn.state().reservation(other).is_none() {
+            continue;
+        }
+        let mut leg = Leg::of(turn, api, other);
+        if leg.meets_in(&room, callback.value("ConferenceSid")) {
+            leg.conference_event(callback);
+        }
+        sends.extend(leg.end());
+    }
+    sends
+}
+
+/// Reservations that may meet in a conference: those of the Task, or if the application has named it, those of all.
+///
+/// - Cost: Tasks of the Workspace if it has such a name; otherwise reservations of the Task.
+fn with_calls(state: &State, task: &Task, room: &str) -> Vec<Id<Reservation>> {
+    let is_shared = room != task.sid.to_string();
+    let tasks = state.tasks().filter(|other| is_shared && other.id != task.id && !other.active.is_empty());
+    let reservations = std::iter::once(task).chain(tasks).flat_map(|task| &task.reservations);
+    let reservations = reservations.filter_map(|id| state.reservation(*id));
+    reservations.filter(|reservation| reservation.call.is_some()).map(|reservation| reservation.id).collect()
+}
+
 impl Leg<'_, '_, '_> {
+    /// Whether its parties meet in the conference with this name, or this identifier.
+    fn meets_in(&self, room: &str, conference: Option<&str>) -> bool {
+        let is_there = conference.is_some() && self.call.conference.as_deref() == conference;
+        self.verb() == Some(VoiceVerb::Conference) && (is_there || *self.room_name() == *room)
+    }
+
     /// Whether it tells of a call that an earlier instruction of the reservation has made.
     fn is_former(&self, callback: &VoiceCallback) -> bool {
         let request = callback.query_value("request").and_then(|number| number.parse::<u64>().ok());
@@ -246,12 +291,19 @@ impl Leg<'_, '_, '_> {
         is_own && is_known(&mut self.call.call_reports, callback)
     }
 
-    /// The same of a report of the conference. Another one of that name counts from the beginning.
+    /// The same of a report of the conference.
     fn knows_conference_report(&mut self, callback: &VoiceCallback) -> bool {
-        if callback.value("ConferenceSid") != self.call.conference.as_deref() {
-            self.call.conference_reports = 0;
-        }
+        self.learn_conference(callback);
         is_known(&mut self.call.conference_reports, callback)
+    }
+
+    /// Another conference of that name counts its reports from the beginning.
+    fn learn_conference(&mut self, callback: &VoiceCallback) {
+        let conference = callback.value("ConferenceSid");
+        if conference.is_some() && conference != self.call.conference.as_deref() {
+            self.call.conference_reports = 0;
+            self.call.conference = conference.map(Arc::from);
+        }
     }
 
     /// Follows the Worker's call. What is told of another call, or late, changes nothing.
@@ -287,18 +339,18 @@ impl Leg<'_, '_, '_> {
     }
 
     fn conference_event(&mut self, callback: &VoiceCallback) {
-        if let Some(conference) = callback.value("ConferenceSid") {
-            self.call.conference = Some(conference.into());
-        }
+        self.learn_conference(callback);
         let call = callback.value("CallSid");
         match callback.value("StatusCallbackEvent") {
             Some("participant-join") if call.is_some() && call == self.call.customer_call.as_deref() => {
+                self.call.is_customer_there = true;
                 if self.call.is_answered && self.is_held() {
                     self.note_conference();
                     self.accept();
                 }
             }
             Some("participant-leave") if call.is_some() && call == self.call.customer_call.as_deref() => {
+                self.call.is_customer_there = false;
                 // One who is on the line still was sent elsewhere.
                 if callback.value("ParticipantCallStatus").is_none_or(is_over) {
                     self.caller_is_gone();
@@ -307,7 +359,13 @@ impl Leg<'_, '_, '_> {
             Some("participant-leave") if call.is_some() && call == self.call.worker_call.as_deref() => {
                 self.worker_is_gone(None);
             }
-            Some("conference-end") => self.worker_is_gone(None),
+            Some("conference-end") => {
+                self.call.is_customer_there = false;
+                // One whose telephone still rings was not in it.
+                if self.call.is_answered {
+                    self.worker_is_gone(None);
+                }
+            }
             Some(_) | None => {}
         }
     }
