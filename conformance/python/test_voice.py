@@ -283,6 +283,36 @@ def test_a_report_that_comes_twice_is_passed_on_once(desk, voice, receiver):
     assert statuses == [["initiated"], ["ringing"], ["no-answer"]]
 
 
+def test_the_attributes_name_the_call_of_the_worker_who_has_answered(desk, voice):
+    desk.context.task_queues(desk.support_queue.sid).update(max_reserved_workers=2)
+    task = inbound(desk)
+    ann, bob = desk.reservations(task)
+    for reservation in (ann, bob):
+        reservation.update(instruction="dequeue")
+        desk.clock.quiet()
+    requests_made = voice.asked("/Calls")
+    assert worker_call(desk, task) == call_of(voice, requests_made[1]), "that of the last who was called"
+    desk.happened()
+    voice.report(requests_made[0], call_of(voice, requests_made[0]), "in-progress")
+    assert worker_call(desk, task) == call_of(voice, requests_made[0])
+    assert desk.happened() == ["task.updated", "reservation.accepted Ann", "reservation.rescinded Bob"]
+
+
+def test_a_call_that_is_placed_for_nobody_is_not_that_of_the_attributes(desk, voice):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+
+    def answer(request):
+        desk.move(desk.ann, "Break", reject_pending_reservations=True)
+        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers["/Calls"] = answer
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "rejected"
+    assert "worker_call_sid" not in attributes_of(desk, task)
+
+
 # Call and redirect
 
 

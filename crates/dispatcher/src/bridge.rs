@@ -397,8 +397,21 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             return;
         }
         self.call.worker_call = Some(call.into());
-        if matches!(self.verb(), Some(VoiceVerb::Dequeue | VoiceVerb::Call)) {
-            self.write_attribute("worker_call_sid", &quoted(call));
+        let (state, status) = (self.turn.state(), self.reservation().status);
+        let is_taken = state
+            .active_reservations(self.task())
+            .any(|other| other.id != self.id && other.status == ReservationStatus::Accepted);
+        if status == ReservationStatus::Accepted || status == ReservationStatus::Pending && !is_taken {
+            self.note_worker_call();
+        }
+    }
+
+    /// Tells the application which call is that of the Worker.
+    fn note_worker_call(&mut self) {
+        let Some(call) = self.call.worker_call.clone() else { return };
+        let is_named = self.attribute(&["worker_call_sid"]).as_ref() == Some(&call);
+        if !is_named && matches!(self.verb(), Some(VoiceVerb::Dequeue | VoiceVerb::Call)) {
+            self.write_attribute("worker_call_sid", &quoted(&call));
         }
     }
 
@@ -417,6 +430,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
         match self.verb() {
             Some(VoiceVerb::Dequeue) => {
+                // Several may have been called for the Task.
+                self.note_worker_call();
                 self.accept();
                 let conference = self.reservation().sid.to_string();
                 self.move_caller(&requests::bridge_twiml(&conference, Some(&self.afterwards())));
