@@ -839,6 +839,21 @@ def test_after_the_conversation_the_caller_goes_on_where_the_enqueue_request_sai
     assert f"<Response><Redirect>{expected}</Redirect></Response>" in after.text
 
 
+@pytest.mark.parametrize("query", [f"?action={quote(NEXT)}", ""])
+def test_a_caller_goes_on_even_when_the_workspace_is_deleted_during_the_conversation(desk, voice, query):
+    task, reservation, waiting = enqueued(desk, voice, query)
+    after = action_of(answered_by_the_worker(desk, voice, task, reservation, "dequeue"))
+    desk.context.delete()
+    answers = [
+        voice.send(after, CallSid=CALLER, CallStatus="in-progress", DialCallStatus="completed"),
+        voice.send(waiting, CallSid=CALLER, QueueResult="hangup"),
+    ]
+    for answer, result in zip(answers, ["bridged&amp;QueueTime=0", "hangup"], strict=True):
+        assert answer.status_code == 200, answer.text
+        body = f"<Redirect>{NEXT.replace('&', '&amp;')}&amp;QueueResult={result}</Redirect>" if query else ""
+        assert answer.text.endswith(f"<Response>{body}</Response>" if query else "<Response/>")
+
+
 def test_without_an_action_a_call_ends_with_its_conversation(desk, voice):
     task, reservation, waiting = enqueued(desk, voice, "")
     after = action_of(answered_by_the_worker(desk, voice, task, reservation, "dequeue"))
@@ -1000,6 +1015,20 @@ def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
     voice.send(action_of(answer.text), CallSid="CA" + "9" * 32)
     assert status_of(desk, task, reservation) == "wrapping"
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
+
+
+def test_a_caller_whom_a_worker_takes_goes_on_where_the_enqueue_request_said(desk, voice):
+    task, reservation, _ = enqueued(desk, voice)
+    desk.clock.advance(5)
+    url = f"{desk.clock.url.removesuffix('/Clock')}/voice/dial-reservation/{reservation.sid}"
+    answer = voice.send(url, CallSid="CA" + "9" * 32)
+    assert f"/dial-result/{reservation.sid}" in action_of(answer.text), "the Worker's call has an action of its own"
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    assert f">{reservation.sid}</Conference>" in moved["Twiml"]
+    after = voice.send(action_of(moved["Twiml"]), CallSid=CALLER, CallStatus="in-progress")
+    expected = f"{NEXT}&QueueResult=bridged&QueueTime=5".replace("&", "&amp;")
+    assert f"<Response><Redirect>{expected}</Redirect></Response>" in after.text
 
 
 @pytest.mark.parametrize("is_early", [False, True])

@@ -22,8 +22,8 @@ use pointsman_engine::{
 use pointsman_expression::{Attributes, Object, Value};
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
 
-pub(crate) use self::calls::called;
 pub use self::calls::{VoiceCallback, VoiceCallbackKind};
+pub(crate) use self::calls::{called, called_in_vain};
 use crate::batch::{VoiceOutcome, VoiceRequest};
 use crate::limits::REASON_CHARS_MAX;
 

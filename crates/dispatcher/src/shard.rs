@@ -275,7 +275,11 @@ impl Shard {
         let is_it = |hosted: &&mut Hosted| callback.is_for(hosted.engine.state());
         let (Some(hosted), Telephony::Bridged(voice_api)) = (self.workspaces.values_mut().find(is_it), &self.telephony)
         else {
-            batch.replies.push((ticket, Reply::Answer(ApiError::not_found(&callback.path).answer())));
+            let answer = match &self.telephony {
+                Telephony::Bridged(_) => bridge::called_in_vain(callback),
+                Telephony::None | Telephony::Assumed => ApiError::not_found(&callback.path).answer(),
+            };
+            batch.replies.push((ticket, Reply::Answer(answer)));
             return;
         };
         let mut turn = hosted.engine.begin(now);

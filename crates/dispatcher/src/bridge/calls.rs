@@ -188,6 +188,15 @@ pub(crate) fn called(turn: &mut Turn<'_>, api: &VoiceApi, callback: &VoiceCallba
     outcome.unwrap_or_else(|error| (error.answer(), Vec::new()))
 }
 
+/// What to answer when there is no Workspace that knows what is asked about: a caller goes on all the same.
+pub(crate) fn called_in_vain(callback: &VoiceCallback) -> Answer {
+    match callback.kind {
+        // Addresses of ours name the Workspace. Where none is named another thread may know it.
+        VoiceCallbackKind::EnqueueResult(_) if callback.workspace().is_some() => how_to_go_on(callback),
+        _ => ApiError::not_found(&callback.path).answer(),
+    }
+}
+
 fn of_reservation(
     turn: &mut Turn<'_>,
     api: &VoiceApi,
