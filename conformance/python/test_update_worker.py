@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.client import connect, last
 from support.errors import assert_delete, refused
-from support.server import ACCOUNT_SID, AUTH_TOKEN, Server
+from support.server import ACCOUNT_SID, Server
 from support.world import World, version_of
 from twilio.base.exceptions import TwilioRestException
 

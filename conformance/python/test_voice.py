@@ -464,7 +464,7 @@ def test_conference_brings_the_worker_and_then_the_customer(desk, voice):
     unknown = {"EndConferenceOnCustomerExit", "BeepOnCustomerEntrance", "PostWorkActivitySid", "RoomName"}
     assert not unknown & request.names(), "the voice API does not know these"
     desk.happened()
-    worker, conference = "CA" + "e" * 32, "CF" + "d" * 32
+    conference = "CF" + "d" * 32
     (asked,) = voice.asked()
     voice.report(request, call_of(voice, request), "in-progress")
     desk.clock.quiet()
