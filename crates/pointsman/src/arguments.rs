@@ -66,6 +66,9 @@ pub(crate) enum Command {
         /// File that `pointsman backup` has made
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Keep what was restored also when some of it is damaged
+        #[arg(long)]
+        accept_damage: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

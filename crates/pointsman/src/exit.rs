@@ -93,6 +93,7 @@ fn code_of_open(error: &OpenError) -> u8 {
         | OpenError::File { .. }
         | OpenError::Database { .. }
         | OpenError::Foreign { .. }
+        | OpenError::Full { .. }
         | OpenError::NoDay { .. }
         | OpenError::Unfinished { .. }
         | OpenError::SqliteVersion { .. }

@@ -23,7 +23,9 @@ fn main() -> ExitCode {
         }
         Command::Account { command: AccountCommand::List { json, place } } => commands::account::list(&place, json),
         Command::Backup { file, json, place } => commands::backup::run(&place, &file, json),
-        Command::Restore { file, json, place } => commands::restore::run(&place, &file, json),
+        Command::Restore { file, accept_damage, json, place } => {
+            commands::restore::run(&place, &file, accept_damage, json)
+        }
         Command::Check { json, place } => commands::check::run(&place, json),
         Command::ForgetDays { dates, json, place } => commands::forget_days::run(&place, &dates, json),
         Command::ExportEvents(arguments) => commands::export_events::run(&arguments),

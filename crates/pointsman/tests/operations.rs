@@ -169,7 +169,7 @@ fn a_lost_day_of_the_history_is_missed_by_every_command_until_it_is_given_up() {
     assert!(error(&never).contains("the history has no day"), "{}", error(&never));
     assert_eq!(run(&["forget-days", "yesterday"], Some(&live)).status.code(), Some(2));
     let given_up = json(&["forget-days", &date, "--json"], Some(&live));
-    assert_eq!(given_up, serde_json::json!([{ "date": date, "kept_as": null }]));
+    assert_eq!(given_up, serde_json::json!({ "date": date, "kept_as": null }));
     let serving = Serving::on(&live);
     let (_, tasks) = serving.send("GET", &format!("/v1/Workspaces/{workspace}/Tasks"), "");
     assert_eq!(tasks["tasks"].as_array().unwrap().len(), 5, "the state is whole");

@@ -29,11 +29,9 @@ pub fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(directory, &Options::default())
 }
 
-/// Gives up days of the event history that are lost or damaged. Returns under which name what is left of each is kept.
-///
-/// - Errors: those of the first day that could not be given up; the days before it are.
-pub fn forget_days(directory: &Path, dates: &[Date]) -> Result<Vec<Option<PathBuf>>, OpenError> {
-    dates.iter().map(|date| SqliteStore::forget_day(directory, *date)).collect()
+/// Gives up a day of the event history that is lost or damaged. Returns under which name what is left of it is kept.
+pub fn forget_day(directory: &Path, date: Date) -> Result<Option<PathBuf>, OpenError> {
+    SqliteStore::forget_day(directory, date)
 }
 
 /// Whether a directory holds a store, so that one whose name was misspelt is not made by looking at it.

@@ -27,6 +27,9 @@ impl Damage {
     }
 }
 
+/// What to do about a day of the history that does not fit.
+pub(crate) const REMEDY_FOR_DAY: &str = "restore a back-up, or give the day up with `pointsman forget-days`";
+
 /// The store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -62,11 +65,17 @@ pub enum OpenError {
     Format { path: PathBuf, found: i64, known: i64 },
     #[error("{} is not a file of this store", path.display())]
     Foreign { path: PathBuf },
-    #[error("a back-up was being restored into {} and did not get to its end; empty it and restore again", path.display())]
+    #[error("a back-up was being restored into {} and did not get to its end; restore it again, into an empty directory", path.display())]
     Unfinished { path: PathBuf },
+    #[error("no space left in {}", path.display())]
+    Full {
+        path: PathBuf,
+        #[source]
+        source: Box<OpenError>,
+    },
     #[error("{} is missing or empty, though the store in its directory has been used before", path.display())]
     Missing { path: PathBuf },
-    #[error("{} ends at position {last}, but {} holds what came after it, up to position {later}", path.display(), witness.display())]
+    #[error("{} ends at position {last}, but {} holds what came after it, up to position {later}; {REMEDY_FOR_DAY}", path.display(), witness.display())]
     Behind { path: PathBuf, last: Position, witness: PathBuf, later: Position },
     #[error("the history has no day {}, and has not lost one", path.display())]
     NoDay { path: PathBuf },

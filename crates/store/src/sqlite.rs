@@ -83,8 +83,28 @@ impl SqliteStore {
     /// - Errors: [`OpenError::InUse`] when another process, or this one, has it open. A store whose files do not fit
     ///   together is refused, never mended in silence.
     pub fn open(directory: &Path, options: &Options) -> Result<SqliteStore, OpenError> {
+        let opened = DirectoryLock::take(directory).and_then(|lock| SqliteStore::open_locked(lock, directory, options));
+        opened.map_err(|error| match error {
+            // SQLite says no more than that something went wrong with a file.
+            OpenError::Database { .. } | OpenError::Write(WriteError::Failed { .. })
+                if matches!(
+                    directory::probe(directory, database::PAGE_BYTES as usize),
+                    Err(WriteError::Full { .. })
+                ) =>
+            {
+                OpenError::Full { path: directory.to_path_buf(), source: Box::new(error) }
+            }
+            error => error,
+        })
+    }
+
+    /// Opens what a restoration has written, before it takes its mark away.
+    fn open_restored(directory: &Path) -> Result<SqliteStore, OpenError> {
+        SqliteStore::open_locked(DirectoryLock::take_any(directory)?, directory, &Options::default())
+    }
+
+    fn open_locked(lock: DirectoryLock, directory: &Path, options: &Options) -> Result<SqliteStore, OpenError> {
         database::check_library(rusqlite::version_number())?;
-        let lock = DirectoryLock::take(directory)?;
         directory::remove_probe(directory);
         let journal = Arc::new(Journal::open(directory, lock.is_new())?);
         let snapshots = Snapshots::open(directory)?;
@@ -97,6 +117,7 @@ impl SqliteStore {
                 later: history.position(),
             });
         }
+        history.note_found()?;
         for stream in journal.streams_being_deleted()? {
             snapshots.delete_stream(stream)?;
             journal.delete_stream(stream)?;
@@ -184,7 +205,7 @@ impl Store for SqliteStore {
 
     fn trim(&self) -> Result<u64, WriteError> {
         // What is deleted here exists only in the history from now on.
-        let projected = self.history.note(None)?;
+        let projected = self.history.note()?;
         let mut trimmed = 0;
         for (stream, sequence) in self.snapshots.older_kept() {
             trimmed += self.journal.trim(stream, sequence, projected, self.trim_pause)?;
@@ -210,6 +231,7 @@ impl Store for SqliteStore {
 
     fn project(&self, up_to: Position, rows: &[HistoryRow]) -> Result<(), WriteError> {
         let last = self.journal.last_position();
+        let last = if up_to > last { self.journal.settled_last_position() } else { last };
         if up_to > last {
             return Err(WriteError::ProjectedAhead { up_to, last });
         }
@@ -229,10 +251,9 @@ impl Store for SqliteStore {
     }
 
     fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
-        // Noted first: what is gone must not be made again from records that are still there.
-        self.history.note(Some(retention.first_ms()))?;
+        let dropped = self.history.retain(retention)?;
         self.journal.drop_dead_letters(retention)?;
-        self.history.retain(retention)
+        Ok(dropped)
     }
 
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError> {

@@ -6,18 +6,18 @@ use serde_json::json;
 use crate::arguments::Place;
 use crate::commands::account::{data_dir, name_the_holder};
 
-/// Gives up days, and prints what is kept of each.
+/// Gives up one day after the other, and prints a line for each. Ends at the first that cannot be given up.
 pub(crate) fn run(place: &Place, dates: &[Date], as_json: bool) -> anyhow::Result<()> {
-    let kept = admin::forget_days(&data_dir(place)?, dates).map_err(name_the_holder)?;
-    if as_json {
-        let days = dates.iter().zip(&kept).map(|(date, kept)| json!({ "date": date.to_string(), "kept_as": kept }));
-        println!("{:#}", days.collect::<serde_json::Value>());
-        return Ok(());
-    }
-    for (date, kept) in dates.iter().zip(kept) {
-        match kept {
-            Some(path) => println!("{date} is given up; what is left of it is {}", path.display()),
-            None => println!("{date} is given up; nothing was left of it"),
+    let directory = data_dir(place)?;
+    for &date in dates {
+        let kept = admin::forget_day(&directory, date).map_err(name_the_holder)?;
+        if as_json {
+            println!("{}", json!({ "date": date.to_string(), "kept_as": kept }));
+        } else {
+            let kept = kept.map_or("nothing was left of it".to_owned(), |path| {
+                format!("what is left of it is {}", path.display())
+            });
+            println!("{date} is given up; {kept}");
         }
     }
     Ok(())

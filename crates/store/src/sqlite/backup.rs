@@ -17,13 +17,13 @@ use rusqlite::backup::{Backup, StepResult};
 
 use crate::history::Day;
 use crate::{
-    CheckReport, Damage, OpenError, Options, Position, ReadError, SequenceNumber, SqliteStore, Store, StreamId, limits,
+    CheckReport, Damage, OpenError, Position, ReadError, SequenceNumber, SqliteStore, Store, StreamId, limits,
 };
 
 use super::database::{self, FileKind, read_failed};
 use super::directory::{self, beside, synchronize_directory};
-use super::history;
 use super::history::meta::{self, Stand};
+use super::history::{self, day_file};
 use super::{journal, ledger, snapshots};
 
 use self::archive::{ArchiveReader, ArchiveWriter, create_private, failed};
@@ -106,9 +106,11 @@ pub fn backup(directory: &Path, file: &Path, progress: &mut dyn FnMut(&str, u64)
 ///
 /// - `directory`: must be empty, or not there, or left by a restoration that failed. Until everything is written, no
 ///   server starts on it, and none starts after a failure.
+/// - `accepts_damage`: keep what was restored also when some of it is damaged; otherwise damage is a failure.
 pub fn restore(
     file: &Path,
     directory: &Path,
+    accepts_damage: bool,
     progress: &mut dyn FnMut(&str, u64),
 ) -> Result<(BackupReport, CheckReport), BackupError> {
     let mut archive = ArchiveReader::open(file)?;
@@ -117,22 +119,28 @@ pub fn restore(
         return Err(BackupError::NotEmpty { path: directory.to_path_buf() });
     }
     directory::mark_unfinished(directory).map_err(failed("mark as unfinished", directory))?;
-    let extracted = extract(&mut archive, directory, progress);
-    let mut report = match extracted {
-        Ok(report) => report,
-        Err(error) => {
-            // The mark stays: a server that is started all the same must not take the directory for a new one.
-            remove_parts(directory);
-            return Err(error);
+    let restored = extract(&mut archive, directory, progress).and_then(|report| verify(report, directory, progress));
+    match &restored {
+        Ok((_, checked)) if checked.damage.is_empty() || accepts_damage => {
+            directory::mark_finished(directory).map_err(failed("mark as finished", directory))?;
         }
-    };
-    directory::mark_finished(directory).map_err(failed("mark as finished", directory))?;
+        // The mark stays: a server that is started all the same must not take the directory for a new one.
+        Ok(_) | Err(_) => remove_parts(directory),
+    }
+    restored
+}
+
+/// Reads all that was restored.
+fn verify(
+    report: BackupReport,
+    directory: &Path,
+    progress: &mut dyn FnMut(&str, u64),
+) -> Result<(BackupReport, CheckReport), BackupError> {
     progress("check", 0);
-    let store = SqliteStore::open(directory, &Options::default())?;
+    let store = SqliteStore::open_restored(directory)?;
     let checked = store.check()?;
-    report.position = store.last_position();
-    report.streams = store.streams()?.len() as u64;
-    Ok((report, checked))
+    let (position, streams) = (store.last_position(), store.streams()?.len() as u64);
+    Ok((BackupReport { position, streams, ..report }, checked))
 }
 
 fn extract(
@@ -299,7 +307,7 @@ fn attempt(directory: &Path, aside: &Aside, progress: &mut dyn FnMut(&str, u64))
 fn fit_together(directory: &Path, days: &BTreeMap<Day, View>, ends: &journal::Ends) -> Result<(), BackupError> {
     let mut stands = BTreeMap::new();
     for (day, view) in days {
-        let stand = stand_of(&view.connection, &view.path)?;
+        let stand = day_file::verified_stand_of(&view.connection, &view.path, *day)?;
         if stand.projected > ends.last_position {
             return Err(BackupError::Open(OpenError::Behind {
                 path: directory.join(journal::FILE),
@@ -322,7 +330,7 @@ fn days(directory: &Path) -> Result<Option<BTreeMap<Day, View>>, BackupError> {
     let before = stands();
     let views = paths.iter().map(|path| {
         let file_name = path.file_name().expect("days have names").to_string_lossy();
-        View::take(format!("{}/{file_name}", history::DIRECTORY), path.clone(), &history::day_file::KIND)
+        View::take(format!("{}/{file_name}", history::DIRECTORY), path.clone(), &day_file::KIND)
     });
     let views: Result<Vec<Option<View>>, BackupError> = views.collect();
     let after = stands();
@@ -337,12 +345,8 @@ fn days(directory: &Path) -> Result<Option<BTreeMap<Day, View>>, BackupError> {
 }
 
 fn day_stand(path: &Path) -> Result<Stand, BackupError> {
-    let Some(connection) = database::open_reader(path, &history::day_file::KIND)? else { return Ok(Stand::default()) };
-    Ok(stand_of(&connection, path)?)
-}
-
-fn stand_of(connection: &Connection, path: &Path) -> Result<Stand, ReadError> {
-    meta::stand(connection).map_err(read_failed("read where a day of the history stands", path))
+    let Some(connection) = database::open_reader(path, &day_file::KIND)? else { return Ok(Stand::default()) };
+    Ok(meta::stand(&connection).map_err(read_failed("read where a day of the history stands", path))?)
 }
 
 fn ends_of(journal: &View) -> Result<journal::Ends, BackupError> {

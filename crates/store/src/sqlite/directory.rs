@@ -1,7 +1,7 @@
 //! The data directory: who may use it, and whether it has been used before.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{OpenError, WriteError};
@@ -9,6 +9,7 @@ use crate::{OpenError, WriteError};
 /// Format of the directory as a whole; each file in it has its own besides.
 const FORMAT: i64 = 1;
 const LOCK_FILE: &str = "store.lock";
+const ASIDE_FILE: &str = "store.tmp";
 const PROBE_FILE: &str = "store.probe";
 const FORMAT_LINE: &str = "pointsman store format ";
 const UNFINISHED_LINE: &str = "pointsman restoration that is not finished\n";
@@ -34,9 +35,20 @@ pub(super) fn make_private(directory: &Path) -> std::io::Result<()> {
 
 impl DirectoryLock {
     pub(super) fn take(directory: &Path) -> Result<DirectoryLock, OpenError> {
+        let lock = DirectoryLock::take_any(directory)?;
+        let text = lock.read()?;
+        // A restoration that was killed before its mark had its name left the file of the mark.
+        if text == UNFINISHED_LINE || directory.join(ASIDE_FILE).exists() {
+            return Err(OpenError::Unfinished { path: directory.to_path_buf() });
+        }
+        Ok(lock)
+    }
+
+    /// The same for a restoration, which has set its mark.
+    pub(super) fn take_any(directory: &Path) -> Result<DirectoryLock, OpenError> {
         make_private(directory).map_err(|source| OpenError::Directory { path: directory.to_path_buf(), source })?;
         let path = directory.join(LOCK_FILE);
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .read(true)
@@ -48,13 +60,18 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: directory.to_path_buf() }),
             Err(TryLockError::Error(source)) => return Err(OpenError::Lock { path, source }),
         }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|source| OpenError::Lock { path: path.clone(), source })?;
-        let is_new = text.is_empty();
-        if !is_new {
-            check_format(&text, &path)?;
+        let mut lock = DirectoryLock { file, path, is_new: false };
+        let text = lock.read()?;
+        lock.is_new = text.is_empty();
+        match check_format(&text, &lock.path) {
+            Err(OpenError::Unfinished { .. }) | Ok(()) => Ok(lock),
+            Err(_) if lock.is_new => Ok(lock),
+            Err(error) => Err(error),
         }
-        Ok(DirectoryLock { file, path, is_new })
+    }
+
+    fn read(&self) -> Result<String, OpenError> {
+        fs::read_to_string(&self.path).map_err(|source| OpenError::Lock { path: self.path.clone(), source })
     }
 
     /// No store has been opened here before.
@@ -121,7 +138,8 @@ pub(super) fn mark_finished(directory: &Path) -> std::io::Result<()> {
 pub(super) fn is_empty_but_for_a_failure(directory: &Path) -> std::io::Result<bool> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name() != LOCK_FILE || fs::read_to_string(entry.path())? != UNFINISHED_LINE {
+        let is_mark = entry.file_name() == LOCK_FILE && fs::read_to_string(entry.path())? == UNFINISHED_LINE;
+        if !is_mark && entry.file_name() != ASIDE_FILE {
             return Ok(false);
         }
     }
@@ -129,7 +147,7 @@ pub(super) fn is_empty_but_for_a_failure(directory: &Path) -> std::io::Result<bo
 }
 
 fn write_mark(directory: &Path, line: &str) -> std::io::Result<()> {
-    let aside = directory.join(LOCK_FILE).with_extension("tmp");
+    let aside = directory.join(ASIDE_FILE);
     let mut file = File::create(&aside)?;
     file.write_all(line.as_bytes())?;
     file.sync_all()?;

@@ -137,12 +137,24 @@ impl History {
             is_doubtful: AtomicBool::new(false),
         };
         if let Some((_, day)) = newest {
-            let writer = DayWriter::open(&history.directory, day, &history.descriptors)?;
+            let writer = DayWriter::open(&history.directory, day, false, &history.descriptors)?;
             *history.writer.lock() = Some(writer);
         }
         // A crash may have come between noting the floor and removing what lies below it.
-        history.drop_before(floor.from_ms)?;
+        history.drop_before(&mut history.writer.lock(), floor.from_ms)?;
         Ok(history)
+    }
+
+    /// Has the journal note the days that are there and that it does not know: a crash came before it did, or a
+    /// program wrote them that did not yet. The journal must not be behind them.
+    pub(super) fn note_found(&self) -> Result<(), OpenError> {
+        let mut days = lock(&self.days).clone();
+        let noted = self.journal.noted_days()?;
+        days.retain(|day, _| !noted.contains_key(day));
+        if !days.is_empty() {
+            self.journal.note_days(&days)?;
+        }
+        Ok(())
     }
 
     pub(super) fn position(&self) -> Position {
@@ -200,17 +212,7 @@ impl History {
                 {
                     other.seal().inspect_err(|error| self.doubt(error))?;
                 }
-                if *lock(&self.unsynchronized) != Some(day) {
-                    self.synchronize_last()?;
-                }
-                let writer =
-                    DayWriter::open(&self.directory, day, &self.descriptors).map_err(|source| WriteError::Failed {
-                        step: "open a day of the history",
-                        path: self.directory.clone(),
-                        source: Box::new(source),
-                    })?;
-                self.note_new(&writer)?;
-                writer
+                self.turn_to(day)?
             }
         };
         *lock(&self.unsynchronized) = Some(day);
@@ -221,24 +223,48 @@ impl History {
         Ok(())
     }
 
-    /// Has the journal note a file that was just made: its loss must show even before any other note of it.
-    fn note_new(&self, writer: &DayWriter) -> Result<(), WriteError> {
-        let day = writer.day();
-        if lock(&self.days).contains_key(&day) {
-            return Ok(());
+    /// Opens a day to be written. The journal notes how far the one before has come, and a file that was just made:
+    /// their loss must show even before the next note of all.
+    fn turn_to(&self, day: Day) -> Result<DayWriter, WriteError> {
+        let mut turned = ledger::Days::new();
+        let before = *lock(&self.unsynchronized);
+        if let Some(before) = before.filter(|before| *before != day) {
+            self.synchronize_last()?;
+            turned.extend(lock(&self.days).get(&before).map(|position| (before, *position)));
         }
-        day_file::synchronize(writer.path(), &self.descriptor(day)?)?;
-        self.journal.note_new_day(day)?;
-        lock(&self.days).insert(day, Position::ZERO);
-        Ok(())
+        let is_new = !lock(&self.days).contains_key(&day);
+        let opened = DayWriter::open(&self.directory, day, is_new, &self.descriptors);
+        let writer = opened.map_err(|source| WriteError::Failed {
+            step: "open a day of the history",
+            path: names::path(&self.directory, day),
+            source: Box::new(source),
+        })?;
+        if is_new {
+            let synchronized = day_file::synchronize(writer.path(), &self.descriptor(day)?);
+            synchronized.inspect_err(|error| self.doubt(error))?;
+            turned.insert(day, Position::ZERO);
+        }
+        if !turned.is_empty() {
+            self.journal.note_days(&turned)?;
+        }
+        if is_new {
+            lock(&self.days).insert(day, Position::ZERO);
+        }
+        Ok(writer)
     }
 
     /// Makes durable what is projected, has the journal note it, and returns up to where that is.
     ///
-    /// - `from_ms`: what ended by then is about to be dropped.
     /// - Errors: also when something failed before, until the store is opened again: a disk tells of a failure once.
-    pub(super) fn note(&self, from_ms: Option<i64>) -> Result<Position, WriteError> {
+    pub(super) fn note(&self) -> Result<Position, WriteError> {
         let _nothing_is_written = self.writer.lock();
+        self.note_all(None)
+    }
+
+    /// The same, with the writer held.
+    ///
+    /// - `from_ms`: what ended by then is about to be dropped.
+    fn note_all(&self, from_ms: Option<i64>) -> Result<Position, WriteError> {
         self.synchronize_last()?;
         if self.is_doubtful.load(Ordering::Acquire) {
             return Err(WriteError::Failed {
@@ -248,7 +274,8 @@ impl History {
             });
         }
         let position = self.position();
-        self.journal.note_history(position, from_ms, &lock(&self.days))?;
+        let days = lock(&self.days).clone();
+        self.journal.note_history(position, from_ms, &days)?;
         Ok(position)
     }
 
@@ -310,11 +337,15 @@ impl History {
         Ok(None)
     }
 
-    /// Drops what is no longer kept. The caller has noted the floor and up to where the history stands for good, so
-    /// that nothing that was dropped comes back.
+    /// Drops what is no longer kept.
     pub(super) fn retain(&self, retention: &Retention) -> Result<Dropped, WriteError> {
+        let mut current = self.writer.lock();
         lock(&self.retention).clone_from(retention);
-        let mut dropped = Dropped { days: self.drop_before(retention.first_ms())?, events: 0 };
+        // Noted first: what is gone must not be made again from records that are still there. Nobody may make a day
+        // that is forgotten already, so the writer is held until it is known to all.
+        self.note_all(Some(retention.first_ms()))?;
+        let mut dropped = Dropped { days: self.drop_before(&mut current, retention.first_ms())?, events: 0 };
+        drop(current);
         let days: Vec<Day> = lock(&self.days).keys().copied().collect();
         for day in days {
             if retention.may_be_over(day) {
@@ -325,12 +356,11 @@ impl History {
     }
 
     /// Drops the days that ended at or before an instant.
-    fn drop_before(&self, before_ms: i64) -> Result<u64, WriteError> {
-        let mut current = self.writer.lock();
+    fn drop_before(&self, current: &mut Option<DayWriter>, before_ms: i64) -> Result<u64, WriteError> {
         self.from_ms.fetch_max(before_ms, Ordering::AcqRel);
         let old: Vec<Day> = lock(&self.days).keys().copied().take_while(|day| day.end_ms() <= before_ms).collect();
         for &day in &old {
-            self.drop_day(&mut current, day)?;
+            self.drop_day(current, day)?;
         }
         Ok(old.len() as u64)
     }
@@ -460,15 +490,14 @@ pub(super) fn list_days(directory: &Path) -> io::Result<BTreeSet<Day>> {
 pub(super) fn forget_day(directory: &Path, journal: &Journal, date: Date) -> Result<Option<PathBuf>, OpenError> {
     let day = names::day_of_date(date);
     let path = names::path(directory, day);
-    let aside = beside(&path, ".lost");
-    let failed = |source| OpenError::File { step: "put aside", path: path.clone(), source };
-    if aside.exists() {
-        return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} exists", aside.display()))));
-    }
     let is_noted = journal.forget_day(day)?;
     if !path.exists() {
         return if is_noted { Ok(None) } else { Err(OpenError::NoDay { path }) };
     }
+    // The same day may have been given up before.
+    let mut asides = (1..).map(|number| beside(&path, &format!(".lost-{number}")));
+    let aside = asides.find(|aside| !aside.exists()).expect("there are more numbers than files");
+    let failed = |source| OpenError::File { step: "put aside", path: path.clone(), source };
     unless_missing(fs::rename(beside(&path, "-wal"), beside(&aside, "-wal"))).map_err(failed)?;
     unless_missing(fs::remove_file(beside(&path, "-shm"))).map_err(failed)?;
     fs::rename(&path, &aside).and_then(|()| synchronize_directory(directory)).map_err(failed)?;

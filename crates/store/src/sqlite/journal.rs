@@ -148,6 +148,11 @@ impl Journal {
         Position(self.last_position.load(Ordering::Acquire))
     }
 
+    /// The same, after what is being appended: a reader may have seen a commit that is not told yet.
+    pub(super) fn settled_last_position(&self) -> Position {
+        self.writer.lock().last_position
+    }
+
     pub(super) fn last_sequence(&self, stream: StreamId) -> SequenceNumber {
         self.writer.lock().streams.get(&stream).map_or(SequenceNumber::ZERO, |stream| stream.last)
     }
@@ -440,12 +445,10 @@ impl Journal {
         })
     }
 
-    /// Notes a day of the history that has just been made, before it gets its first row.
-    pub(super) fn note_new_day(&self, day: Day) -> Result<(), WriteError> {
+    /// Notes some days of the history, beside where all of it stands.
+    pub(super) fn note_days(&self, days: &ledger::Days) -> Result<(), WriteError> {
         let mut writer = self.writer.lock();
-        self.write(&mut writer, "note a new day of the history", |transaction| {
-            ledger::note(transaction, &[(day, Position::ZERO)].into())
-        })
+        self.write(&mut writer, "note days of the history", |transaction| ledger::note(transaction, days))
     }
 
     /// Forgets a day of the history that is about to go. Returns whether it was noted.
@@ -764,7 +767,10 @@ pub(super) struct StreamEnds {
     pub(super) last: SequenceNumber,
 }
 
+/// Where a journal ends, if its own values and those of its streams are whole.
 pub(super) fn ends(connection: &Connection, path: &Path) -> Result<Ends, ReadError> {
+    verify_meta(connection, path)?;
+    read_streams(connection, path)?;
     let history_days = ledger::read(connection, path)?;
     read_ends(connection, history_days).map_err(read_failed("read where the journal ends", path))
 }

@@ -4,10 +4,12 @@
 //! it, and one put back from a copy as if nothing more had.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, params};
 
+use crate::error::REMEDY_FOR_DAY as REMEDY;
 use crate::history::Day;
 use crate::{Damage, Position, ReadError, checksum};
 
@@ -20,7 +22,8 @@ pub(super) const TABLE: &str =
 /// The first format of the journal that has the table.
 const SINCE_FORMAT: i64 = 2;
 
-const REMEDY: &str = "restore a back-up, or give the day up with `pointsman forget-days`";
+/// Days that are missing of which a message tells.
+const NAMED_MAX: usize = 40;
 
 /// Days, and up to where each has its rows.
 pub(super) type Days = BTreeMap<Day, Position>;
@@ -77,20 +80,29 @@ pub(super) fn forget(transaction: &Transaction<'_>, day: Day) -> rusqlite::Resul
 ///
 /// - `directory`: that of the days.
 pub(super) fn compare(noted: &Days, found: &BTreeMap<Day, Stand>, directory: &Path) -> Result<(), Damage> {
+    let missing: Vec<Day> = noted.keys().copied().filter(|day| !found.contains_key(day)).collect();
+    if let Some((&first, others)) = missing.split_first() {
+        let mut problem = "the file is missing or empty, but the journal knows that it was there; ".to_owned();
+        if !others.is_empty() {
+            let named: Vec<_> = others.iter().take(NAMED_MAX).map(|day| names::date(*day).to_string()).collect();
+            let (more, named) = (others.len(), named.join(", "));
+            let rest = if more > NAMED_MAX { ", .." } else { "" };
+            write!(problem, "so are {more} more: {named}{rest}; ").expect("a string takes all");
+        }
+        problem.push_str(REMEDY);
+        return Err(Damage { path: names::path(directory, first), place: "its name".to_owned(), problem });
+    }
     for (&day, &position) in noted {
-        let damage =
-            |place: &str, problem| Damage { path: names::path(directory, day), place: place.to_owned(), problem };
-        let Some(stand) = found.get(&day) else {
-            let problem = format!("the file is missing or empty, but the journal knows that it was there; {REMEDY}");
-            return Err(damage("its name", problem));
-        };
-        if stand.rows < position {
-            let problem = format!(
-                "it ends at position {}, but the journal knows that it went up to {position}, so it is an older copy; \
-                 {REMEDY}",
-                stand.rows
-            );
-            return Err(damage("its own values", problem));
+        let found = found[&day].rows;
+        if found < position {
+            return Err(Damage {
+                path: names::path(directory, day),
+                place: "its own values".to_owned(),
+                problem: format!(
+                    "it ends at position {found}, but the journal knows that it went up to {position}, so it is an \
+                     older copy; {REMEDY}"
+                ),
+            });
         }
     }
     Ok(())

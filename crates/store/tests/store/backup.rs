@@ -51,7 +51,7 @@ fn a_backup_of_a_store_in_use_restores_to_the_same() {
     assert_eq!(report.damaged, []);
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600, "tokens are in it");
-    let (found, checked) = restore(&file, &restored, &mut quiet).unwrap();
+    let (found, checked) = restore(&file, &restored, false, &mut quiet).unwrap();
     assert_eq!((found.files, found.bytes, found.position), (report.files, report.bytes, report.position));
     assert_eq!(checked.damage, []);
     let copy = SqliteStore::open(&restored, &Options::default()).unwrap();
@@ -100,7 +100,7 @@ fn every_backup_under_load_is_a_whole_store_of_one_moment() {
                     panic!("{error}");
                 }
             };
-            let restored_store = restore(&file, &restored, &mut quiet).map(|(_, checked)| {
+            let restored_store = restore(&file, &restored, false, &mut quiet).map(|(_, checked)| {
                 assert_eq!(checked.damage, []);
                 SqliteStore::open(&restored, &Options::default()).unwrap()
             });
@@ -144,7 +144,7 @@ fn a_backup_with_any_byte_changed_or_cut_is_refused_and_no_store_opens_on_what_i
             bad.truncate(at);
         }
         fs::write(&bad_file, bad).unwrap();
-        let error = restore(&bad_file, &target, &mut quiet).unwrap_err();
+        let error = restore(&bad_file, &target, false, &mut quiet).unwrap_err();
         assert!(error.to_string().contains("bad "), "byte {at}: {error}");
         let left: Vec<_> =
             fs::read_dir(&target).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
@@ -153,7 +153,7 @@ fn a_backup_with_any_byte_changed_or_cut_is_refused_and_no_store_opens_on_what_i
     // Nobody who starts a server all the same begins with nothing; another restoration may.
     let error = SqliteStore::open(&target, &Options::default()).unwrap_err();
     assert!(matches!(error, OpenError::Unfinished { .. }), "{error}");
-    restore(&file, &target, &mut quiet).unwrap();
+    restore(&file, &target, false, &mut quiet).unwrap();
     SqliteStore::open(&target, &Options::default()).unwrap();
 }
 
@@ -189,6 +189,16 @@ fn a_backup_of_parts_that_do_not_belong_together_is_refused_and_names_them() {
         error.to_string().contains("history-2024-03-05.sqlite is damaged at its name: the file is missing"),
         "{error}"
     );
+    let day = |of: &str| bad.join(format!("history/history-2024-03-{of}.sqlite"));
+    let error = refused(&|| assert!(fs::copy(day("05"), day("09")).unwrap() > 0));
+    assert!(format!("{error:?}").contains("holds an event of the instant"), "{error:?}");
+    let changed = |path: &Path, sql: &str| {
+        assert_eq!(rusqlite::Connection::open(path).unwrap().execute(sql, []).unwrap(), 1);
+    };
+    let error = refused(&|| changed(&day("05"), "UPDATE meta SET value = value + 1 WHERE key = 'rows_position'"));
+    assert!(format!("{error:?}").contains("its own values"), "{error:?}");
+    let error = refused(&|| changed(&bad.join("journal.sqlite"), "UPDATE meta SET value = 9 WHERE key = 'epoch'"));
+    assert!(format!("{error:?}").contains("the values of the store itself"), "{error:?}");
     let error = refused(&|| {
         for entry in fs::read_dir(bad.join("snapshots")).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
@@ -205,7 +215,7 @@ fn a_directory_that_holds_something_is_not_restored_into() {
     let (live, file) = (root.path().join("live"), root.path().join("store.backup"));
     drop(filled(&live));
     backup(&live, &file, &mut quiet).unwrap();
-    assert!(matches!(restore(&file, &live, &mut quiet), Err(BackupError::NotEmpty { .. })));
+    assert!(matches!(restore(&file, &live, false, &mut quiet), Err(BackupError::NotEmpty { .. })));
     assert!(matches!(backup(&live, &file, &mut quiet), Err(BackupError::Exists { .. })));
 }
 
@@ -216,20 +226,40 @@ fn a_backup_needs_a_store_and_a_restoration_a_backup() {
     assert!(matches!(backup(root.path(), &file, &mut quiet), Err(BackupError::NoStore { .. })));
     assert!(!file.exists());
     fs::write(&file, "something else altogether").unwrap();
-    assert!(matches!(restore(&file, &root.path().join("new"), &mut quiet), Err(BackupError::Foreign { .. })));
+    assert!(matches!(restore(&file, &root.path().join("new"), false, &mut quiet), Err(BackupError::Foreign { .. })));
     let mut newer = b"PMBACK\x02\x00".to_vec();
     newer.extend(crc32fast::hash(&newer).to_le_bytes());
     fs::write(&file, newer).unwrap();
-    let error = restore(&file, &root.path().join("new"), &mut quiet).unwrap_err();
+    let error = restore(&file, &root.path().join("new"), false, &mut quiet).unwrap_err();
     assert!(matches!(error, BackupError::Format { found: 2, known: 1, .. }), "{error}");
 }
 
 #[test]
 fn a_store_whose_restoration_did_not_end_is_refused() {
-    let directory = scratch();
-    fs::write(directory.path().join("store.lock"), "pointsman restoration that is not finished\n").unwrap();
-    let error = SqliteStore::open(directory.path(), &Options::default()).unwrap_err();
-    assert!(matches!(error, OpenError::Unfinished { .. }), "{error}");
+    // The second is left when the mark has not got its name yet.
+    for name in ["store.lock", "store.tmp"] {
+        let directory = scratch();
+        fs::write(directory.path().join(name), "pointsman restoration that is not finished\n").unwrap();
+        let error = SqliteStore::open(directory.path(), &Options::default()).unwrap_err();
+        assert!(matches!(error, OpenError::Unfinished { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_back_up_of_something_damaged_is_restored_only_by_who_accepts_that() {
+    let root = scratch();
+    let (live, file, target) = (root.path().join("live"), root.path().join("store.backup"), root.path().join("new"));
+    drop(filled(&live));
+    let day = rusqlite::Connection::open(live.join("history/history-2024-03-05.sqlite")).unwrap();
+    assert!(day.execute("UPDATE events SET kind = kind + 1", []).unwrap() > 0);
+    drop(day);
+    backup(&live, &file, &mut quiet).unwrap();
+    let (_, checked) = restore(&file, &target, false, &mut quiet).unwrap();
+    assert!(!checked.damage.is_empty());
+    assert!(matches!(SqliteStore::open(&target, &Options::default()), Err(OpenError::Unfinished { .. })));
+    let (_, checked) = restore(&file, &target, true, &mut quiet).unwrap();
+    assert!(!checked.damage.is_empty());
+    SqliteStore::open(&target, &Options::default()).unwrap();
 }
 
 #[test]
@@ -243,7 +273,7 @@ fn a_damaged_snapshot_stays_out_and_is_told() {
     fs::write(&newest, bytes).unwrap();
     let report = backup(&live, &file, &mut quiet).unwrap();
     assert_eq!((report.snapshots, report.damaged.len()), (1, 1));
-    let (_, checked) = restore(&file, &root.path().join("new"), &mut quiet).unwrap();
+    let (_, checked) = restore(&file, &root.path().join("new"), false, &mut quiet).unwrap();
     assert_eq!(checked.damage, []);
 }
 

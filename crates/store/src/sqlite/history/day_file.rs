@@ -15,8 +15,9 @@ use super::super::database::{self, FileKind, read_failed, write_failed};
 use super::super::directory::beside;
 use super::descriptors::{Descriptor, Descriptors};
 use super::keys::{Keys, ROLE_WORKSPACE, role_number};
+use super::meta::{self, Stand};
+use super::names;
 use super::trickle::trickle;
-use super::{meta, names};
 
 pub(in super::super) const KIND: FileKind = FileKind {
     mark: 0x504d_4844, // "PMHD"
@@ -80,9 +81,15 @@ pub(super) struct DayWriter {
 }
 
 impl DayWriter {
-    pub(super) fn open(directory: &Path, day: Day, descriptors: &Arc<Descriptors>) -> Result<DayWriter, OpenError> {
+    /// - `is_new`: the file is made if it is not there.
+    pub(super) fn open(
+        directory: &Path,
+        day: Day,
+        is_new: bool,
+        descriptors: &Arc<Descriptors>,
+    ) -> Result<DayWriter, OpenError> {
         let path = names::path(directory, day);
-        let descriptor = descriptors.of(directory, day, true).map_err(|source| OpenError::File {
+        let descriptor = descriptors.of(directory, day, is_new).map_err(|source| OpenError::File {
             step: "open",
             path: path.clone(),
             source,
@@ -189,12 +196,17 @@ impl DayWriter {
 
 /// Where the file of a day stands, if its own values are whole and its events are of that day. `None`: it has no
 /// tables, because the process that made it did not get any further.
-pub(super) fn verified_stand(directory: &Path, day: Day) -> Result<Option<meta::Stand>, OpenError> {
+pub(super) fn verified_stand(directory: &Path, day: Day) -> Result<Option<Stand>, OpenError> {
     let path = names::path(directory, day);
     let Some(connection) = database::open_reader(&path, &KIND)? else { return Ok(None) };
-    meta::verify(&connection, &path)?;
-    verify_day(&connection, &path, day)?;
-    Ok(Some(meta::stand(&connection).map_err(read_failed("read where a day of the history stands", &path))?))
+    Ok(Some(verified_stand_of(&connection, &path, day)?))
+}
+
+/// The same, of a file that is open.
+pub(in super::super) fn verified_stand_of(connection: &Connection, path: &Path, day: Day) -> Result<Stand, ReadError> {
+    meta::verify(connection, path)?;
+    verify_day(connection, path, day)?;
+    meta::stand(connection).map_err(read_failed("read where a day of the history stands", path))
 }
 
 /// A file that was given the name of another day would be looked at for the wrong times only.

@@ -11,15 +11,20 @@ const EPOCH: Date = jiff::civil::date(1970, 1, 1);
 
 /// `history-YYYY-MM-DD.sqlite`.
 pub(in super::super) fn path(directory: &Path, day: Day) -> PathBuf {
-    let date = EPOCH.checked_add(day.0.days()).expect("days of the history lie before the year 2249");
-    directory.join(format!("history-{date}.sqlite"))
+    directory.join(format!("history-{}.sqlite", date(day)))
+}
+
+pub(in super::super) fn date(day: Day) -> Date {
+    EPOCH.checked_add(day.0.days()).expect("days of the history lie before the year 2249")
 }
 
 pub(super) fn parse_path(path: &Path) -> Option<Day> {
     if path.extension()? != "sqlite" {
         return None;
     }
-    Some(day_of_date(path.file_stem()?.to_str()?.strip_prefix("history-")?.parse().ok()?))
+    let day = day_of_date(path.file_stem()?.to_str()?.strip_prefix("history-")?.parse().ok()?);
+    // Dates can be written in more than one way.
+    (self::path(Path::new(""), day).file_name() == path.file_name()).then_some(day)
 }
 
 pub(super) fn day_of_date(date: Date) -> Day {
@@ -44,8 +49,7 @@ mod tests {
 
     #[test]
     fn a_file_of_another_name_is_not_a_day() {
-        for name in ["history-2024-02-30.sqlite", "history-2024-02.sqlite", "history-2024-03-05.sqlite-wal", "x.sqlite"]
-        {
+        for name in ["history-2024-02-30.sqlite", "history-2024-02.sqlite", "history-20240305.sqlite", "x.sqlite"] {
             assert_eq!(parse_path(Path::new(name)), None, "{name}");
         }
     }
