@@ -15,11 +15,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use pointsman_store::{
-    HistoryQuery, Options, OutboxChange, OutboxNumber, Position, Record, SequenceNumber, Snapshot, SqliteStore, Store,
-    StreamId,
+    HistoryQuery, Options, OutboxChange, OutboxNumber, Position, Record, Retention, SequenceNumber, Sid, Snapshot,
+    SqliteStore, Store, StreamId,
 };
 
-use crate::samples::{ALL, NOON_MS, Random, load, put, record, row, save, sid, snapshot, stream};
+use crate::samples::{ALL, DAY_MS, NOON_MS, Random, load, put, record, row, save, sid, snapshot, stream};
 
 const DIRECTORY: &str = "POINTSMAN_STORE_CRASH_DIRECTORY";
 const ROUNDS: (&str, u64) = ("POINTSMAN_STORE_CRASH_ROUNDS", 20);
@@ -30,6 +30,14 @@ const FAILED: &str = "failed: ";
 const COUNTING_STREAM: u64 = 9;
 /// Deliveries that wait at any time.
 const WAITING: u64 = 5;
+
+/// Records of one day, and days before the present one that are kept.
+const DAY_RECORDS: u64 = 60;
+const DAYS_KEPT: u64 = 5;
+
+fn day_of(position: u64) -> u64 {
+    position / DAY_RECORDS
+}
 
 /// How many records batch `number` has in which stream, beside the one that counts.
 fn batch_shape(number: u64) -> (u64, u64) {
@@ -89,12 +97,20 @@ fn appends_until_it_is_killed() {
     });
 }
 
-/// Projects what is new; now and then takes snapshots and trims. Failures are the disk's, and the appends tell them.
+/// Projects what is new; now and then drops old days, takes snapshots and trims. Failures are the disk's, and the
+/// appends tell them.
 fn tend(store: &SqliteStore, number: u64) {
     let Ok(read) = store.read_after(store.history_position(), ALL) else { return };
     let Some(&(up_to, _)) = read.last() else { return };
-    let rows: Vec<_> = read.iter().map(|(position, _)| row(position.0, 1, position.0, NOON_MS)).collect();
-    if store.project(up_to, &rows).is_err() || !number.is_multiple_of(40) {
+    let at_ms = |position: Position| NOON_MS + day_of(position.0) as i64 * DAY_MS;
+    let rows: Vec<_> = read.iter().map(|(position, _)| row(position.0, 1, position.0, at_ms(*position))).collect();
+    if store.project(up_to, &rows).is_err() {
+        return;
+    }
+    if number.is_multiple_of(7) {
+        let _ = store.retain(&Retention::all(at_ms(up_to) - DAY_MS / 2 - DAYS_KEPT as i64 * DAY_MS));
+    }
+    if !number.is_multiple_of(40) {
         return;
     }
     for (stream, sequence) in store.streams().unwrap() {
@@ -116,6 +132,14 @@ fn start(directory: &Path, shell_prefix: Option<&str>) -> Child {
         }
     };
     command.args(arguments).env(DIRECTORY, directory).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn event_sid(number: u64) -> Sid {
+    sid(1_000_000 + number)
+}
+
+fn number_of_event(sid: Sid) -> u64 {
+    u64::from_be_bytes(sid[8..].try_into().expect("eight bytes")) - 1_000_000
 }
 
 /// Opens what a dead process has left and holds it against what it had acknowledged. Returns the batches found.
@@ -153,8 +177,15 @@ fn verify(directory: &Path, acknowledged: u64) -> u64 {
     let projected = store.history_position().0;
     let query = HistoryQuery { limit: 10_000, ..HistoryQuery::all(sid(1)) };
     let events: Vec<_> = store.history(&query).unwrap().events.iter().map(|event| event.sid).collect();
-    let expected: Vec<_> = (1..=projected).rev().take(10_000).map(|number| sid(1_000_000 + number)).collect();
-    assert!(events == expected, "the history has every record up to {projected} once");
+    // A call that was cut short may have left the rows of all but its last day; they come once all the same.
+    let newest = events.first().map_or(projected, |sid| number_of_event(*sid).max(projected));
+    let first = (newest + 1).saturating_sub(events.len() as u64).max(1);
+    let expected: Vec<_> = (first..=newest).rev().map(event_sid).collect();
+    assert!(events == expected, "the history has every record up to {projected}, once");
+    assert!(newest <= total, "{newest} of {total}");
+    // Whole days were dropped, and none that is kept.
+    assert!(first == 1 || first.is_multiple_of(DAY_RECORDS), "{first}");
+    assert!(first <= (day_of(total).saturating_sub(DAYS_KEPT) * DAY_RECORDS).max(1), "{first} of {total}");
     batches
 }
 
