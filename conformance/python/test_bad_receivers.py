@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 from conftest import Wire
-from support.bad_receiver import WAYS, BadReceiver, hangs
+from support.bad_receiver import WAYS, BadReceiver, closes_after_answering, hangs
 from support.client import connect
 from support.clock import Clock
+from support.deliveries import Deliveries
 from support.receiver import NO_CONTENT, Receiver
 from support.server import Server
 from support.world import World
@@ -146,6 +147,45 @@ def test_bad_receivers_delay_neither_routing_nor_the_callbacks_of_others(own_ser
     print(f"memory {memory_of(own_server) >> 20} MiB")
 
     # It stops in time, whatever is still on its way.
+    assert own_server.stop() == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0005, 0.002, 0.01])
+def test_a_receiver_that_closes_connections_after_its_answers_loses_nothing(server, client, seconds):
+    bad = BadReceiver(closes_after_answering(seconds))
+    try:
+        shop = Shop(client, bad.url)
+        for _ in range(50):
+            shop.task({}, workflow_sid=shop.plain.sid)
+        deliveries = Deliveries(server.url, shop.sid)
+        patience = threading.Event()
+        while (counters := deliveries.counters())["waiting"]:
+            assert not patience.wait(0.05)
+        assert counters["dead"] == 0
+        assert len(bad.requests) >= counters["delivered"] > 200
+        shop.delete()
+    finally:
+        bad.close()
+
+
+def test_a_workspace_with_more_waiting_than_memory_holds_delays_nobody(own_server, receiver, bad_receivers):
+    client = connect(own_server.url)
+    receiver.answers["/assign"] = (200, JSON, '{"instruction":"accept"}')
+    bad, good = Shop(client, bad_receivers["hangs"].url), Shop(client, receiver.url)
+    own_answers = bad.workflow(
+        "Answers", {"default_filter": {"queue": bad.everybody.sid}}, assignment_callback_url=receiver.url + "/assign"
+    )
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(Creator(own_server.url), [(bad, bad.plain)] * 6000))
+    assert Deliveries(own_server.url, bad.sid).counters()["waiting"] > 20_000
+    (task,) = map(Creator(own_server.url), [(good, good.asked)])
+    wait_until(receiver, lambda counts: counts["reservation.accepted"] == 1)
+    told = [c["EventType"] for c in receiver.callbacks("/events") if c.parameters.get("TaskSid") == task]
+    assert told == LIFE[: LIFE.index("task.completed")]
+    # Nor does what nobody takes hold up what routing waits for, in the same Workspace.
+    own = bad.task({}, workflow_sid=own_answers.sid, priority=10)
+    bad.worker("Worker for one")
+    receiver.wait_until(lambda callbacks: any(c.parameters.get("TaskSid") == own.sid for c in callbacks), SECONDS_MAX)
     assert own_server.stop() == 0
 
 

@@ -83,6 +83,17 @@ class BadReceiver:
             self.bodies.append(size)
 
 
+def closes_after_answering(seconds: float):
+    """Answers as it should, and closes the connection a moment later without having said so."""
+
+    def act(receiver, connection):
+        receiver.read(connection)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        receiver.closed.wait(seconds)
+
+    return act
+
+
 def hangs(receiver, connection):
     receiver.read(connection)
     receiver.closed.wait()

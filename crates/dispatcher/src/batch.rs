@@ -110,10 +110,6 @@ pub enum OutboxChange {
         delivery: Arc<Delivery>,
         at: Timestamp,
     },
-    /// The Workspace is gone.
-    Forget {
-        workspace: [u8; 16],
-    },
 }
 
 /// What a shard made of its inputs since the last commit.

@@ -4,9 +4,9 @@
 //! add ──► its line ──► next_attempts ──► (the caller sends) ──► finished ──► done, dead, or once more
 //! ```
 //!
-//! Deliveries of one line leave in order, one at a time. Lines go side by side; Workspaces take turns, and none gets
-//! more places than its share, so a slow receiver holds up nobody else. What routing waits for (assignment callbacks,
-//! calls) goes in a lane of its own, so that a slow receiver of events does not hold it up either. Waiting for an answer is real time and the
+//! Deliveries of one line leave in order, one at a time. Lines go side by side, in lanes: what one Workspace has for one
+//! receiver, what routing waits for (assignment callbacks, calls) apart from the rest. Lanes take turns, and none gets
+//! more places than its share, so a slow receiver holds up nobody else. Waiting for an answer is real time and the
 //! caller's; here is only what follows from a result.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,7 +21,7 @@ use pointsman_token::{CallbackUrl, signature};
 use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome, VoiceRequest};
 use crate::limits::{
     ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_LANE_MAX, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX,
-    FREE_PLACES_PER_LANE,
+    FREE_PLACES_PER_LANE, REASON_CHARS_MAX,
 };
 
 /// Numbers of the error dictionary: a receiver that answers wrongly, and one that does not.
@@ -109,9 +109,10 @@ pub enum Effect {
 #[derive(Debug)]
 pub struct Deliveries {
     settings: DeliverySettings,
-    workspaces: BTreeMap<Sid<Workspace>, Lines>,
-    /// Workspaces with a line that may go and a place for it, in turn.
-    turns: VecDeque<Sid<Workspace>>,
+    lines: BTreeMap<LineId, VecDeque<Waiting>>,
+    lanes: BTreeMap<LaneId, Lane>,
+    urgent: Places,
+    told: Places,
     running: BTreeMap<AttemptId, Running>,
     /// Lines that pause until an instant.
     paused: BTreeSet<(Timestamp, LineId)>,
@@ -121,22 +122,35 @@ pub struct Deliveries {
 
 type LineId = (Sid<Workspace>, [u8; 16]);
 
-/// The lines of one Workspace.
-#[derive(Debug, Default)]
-struct Lines {
-    lines: BTreeMap<[u8; 16], VecDeque<Waiting>>,
-    urgent: Lane,
-    told: Lane,
-    /// It stands in `turns`.
-    in_turn: bool,
+/// Whose places a lane takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// Routing waits for the answer.
+    Urgent,
+    Told,
 }
 
-/// Lines of a Workspace that share places.
+impl Urgency {
+    pub const fn of(content: &Content) -> Self {
+        match content {
+            Content::Assignment { .. } | Content::Voice { .. } => Self::Urgent,
+            Content::Event(_) | Content::Report { .. } => Self::Told,
+        }
+    }
+}
+
+/// Scheme, host and port of whom the deliveries of a lane go to; empty for an address that makes no sense.
+type Receiver = Arc<str>;
+type LaneId = (Urgency, Sid<Workspace>, Receiver);
+
+/// Lines of a Workspace to one receiver, which share places.
 #[derive(Debug, Default)]
 struct Lane {
     /// Lines with nothing under way that may go, first come first.
     ready: VecDeque<[u8; 16]>,
     running: usize,
+    /// It stands in the turns.
+    in_turn: bool,
 }
 
 impl Lane {
@@ -149,14 +163,17 @@ impl Lane {
     }
 }
 
-impl Lines {
-    /// The lane of a line that has something to send.
-    fn lane(&mut self, line: [u8; 16]) -> &mut Lane {
-        let first = self.lines.get(&line).and_then(VecDeque::front);
-        match first.expect("a line that is looked at has a first delivery").delivery.content {
-            Content::Assignment { .. } | Content::Voice { .. } => &mut self.urgent,
-            Content::Event(_) | Content::Report { .. } => &mut self.told,
-        }
+/// Places for attempts at the same time, and who may take the next.
+#[derive(Debug, Default)]
+struct Places {
+    taken: usize,
+    /// Lanes with a line that may go and a place for it, in turn.
+    turns: VecDeque<LaneId>,
+}
+
+impl Places {
+    const fn free(&self) -> usize {
+        ATTEMPTS_MAX - self.taken
     }
 }
 
@@ -184,6 +201,7 @@ enum Stage {
 #[derive(Debug)]
 struct Running {
     line: LineId,
+    lane: LaneId,
     url: CallbackUrl,
     total_timeout_ms: u32,
 }
@@ -192,8 +210,10 @@ impl Deliveries {
     pub fn new(settings: DeliverySettings) -> Self {
         Self {
             settings,
-            workspaces: BTreeMap::new(),
-            turns: VecDeque::new(),
+            lines: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            urgent: Places::default(),
+            told: Places::default(),
             running: BTreeMap::new(),
             paused: BTreeSet::new(),
             attempts_made: 0,
@@ -208,7 +228,7 @@ impl Deliveries {
 
     /// Whether nothing is under way or could go now; what pauses does not count.
     pub fn is_quiet(&self) -> bool {
-        self.running.is_empty() && self.turns.is_empty()
+        self.running.is_empty() && self.urgent.turns.is_empty() && self.told.turns.is_empty()
     }
 
     /// When the next pause ends.
@@ -220,9 +240,8 @@ impl Deliveries {
     ///
     /// - `auth_token`: that of the delivery's account.
     pub fn add(&mut self, delivery: Arc<Delivery>, auth_token: Arc<str>) {
-        let (workspace, line) = (delivery.workspace, delivery.line());
-        let lines = self.workspaces.entry(workspace).or_default();
-        let waiting = lines.lines.entry(line).or_default();
+        let line = (delivery.workspace, delivery.line());
+        let waiting = self.lines.entry(line).or_default();
         waiting.push_back(Waiting {
             attempts: delivery.failure.as_ref().map_or(0, |failure| failure.attempts),
             delivery,
@@ -234,18 +253,43 @@ impl Deliveries {
         });
         self.outstanding += 1;
         if waiting.len() == 1 {
-            lines.lane(line).ready.push_back(line);
-            self.give_turn(workspace);
+            self.make_ready(line, VecDeque::push_back);
         }
     }
 
-    /// Lets a Workspace take its turn if it has something to send and a place to do so.
-    fn give_turn(&mut self, workspace: Sid<Workspace>) {
-        let free = ATTEMPTS_MAX - self.running.len();
-        let Some(lines) = self.workspaces.get_mut(&workspace) else { return };
-        if !lines.in_turn && (lines.urgent.may_go(free) || lines.told.may_go(free)) {
-            lines.in_turn = true;
-            self.turns.push_back(workspace);
+    /// Puts a line that has something to send among those of its lane that may go.
+    fn make_ready(&mut self, line: LineId, put: fn(&mut VecDeque<[u8; 16]>, [u8; 16])) {
+        let lane = self.lane_of(line);
+        put(&mut self.lanes.entry(lane.clone()).or_default().ready, line.1);
+        self.give_turn(&lane);
+    }
+
+    /// The lane of a line that has something to send.
+    fn lane_of(&mut self, line: LineId) -> LaneId {
+        let first = self.first_of(line);
+        (Urgency::of(&first.delivery.content), line.0, receiver_of(first.url()))
+    }
+
+    /// Lets a lane take its turn if it has something to send and a place to do so; forgets one that is over.
+    fn give_turn(&mut self, id: &LaneId) {
+        let Some(lane) = self.lanes.get_mut(id) else { return };
+        let places = match id.0 {
+            Urgency::Urgent => &mut self.urgent,
+            Urgency::Told => &mut self.told,
+        };
+        if !lane.in_turn && lane.may_go(places.free()) {
+            lane.in_turn = true;
+            places.turns.push_back(id.clone());
+        }
+        if lane.ready.is_empty() && lane.running == 0 && !lane.in_turn {
+            self.lanes.remove(id);
+        }
+    }
+
+    fn places(&mut self, urgency: Urgency) -> &mut Places {
+        match urgency {
+            Urgency::Urgent => &mut self.urgent,
+            Urgency::Told => &mut self.told,
         }
     }
 
@@ -255,38 +299,40 @@ impl Deliveries {
     pub fn next_attempts(&mut self, now: Timestamp) -> (Vec<Attempt>, Vec<Effect>) {
         while let Some((until, line)) = self.paused.first().copied().filter(|(until, _)| *until <= now) {
             self.paused.remove(&(until, line));
-            if let Some(lines) = self.workspaces.get_mut(&line.0) {
-                lines.lane(line.1).ready.push_back(line.1);
-                self.give_turn(line.0);
-            }
+            self.make_ready(line, VecDeque::push_back);
         }
         let (mut attempts, mut effects) = (Vec::new(), Vec::new());
-        while self.running.len() < ATTEMPTS_MAX {
-            let Some(workspace) = self.turns.pop_front() else { break };
-            let free = ATTEMPTS_MAX - self.running.len();
-            let lines = self.workspaces.get_mut(&workspace).expect("Workspaces in turn have lines");
-            lines.in_turn = false;
-            // There may be fewer places than when it got its turn: then it gets another when one of its own ends.
-            let lane = [&mut lines.urgent, &mut lines.told].into_iter().find(|lane| lane.may_go(free));
-            let Some(line) = lane.and_then(|lane| lane.ready.pop_front()) else { continue };
-            match self.start((workspace, line)) {
-                Ok(attempt) => attempts.push(attempt),
-                Err(reason) => {
-                    let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
-                    effects.extend(self.conclude((workspace, line), &conclusion, now));
+        for urgency in [Urgency::Urgent, Urgency::Told] {
+            while 0 < self.places(urgency).free() {
+                let Some(id) = self.places(urgency).turns.pop_front() else { break };
+                let free = self.places(urgency).free();
+                let lane = self.lanes.get_mut(&id).expect("lanes in turn are known");
+                lane.in_turn = false;
+                // There may be fewer places than when it got its turn: then it gets another when one of its own ends.
+                if lane.may_go(free)
+                    && let Some(line) = lane.ready.pop_front()
+                {
+                    let line = (id.1, line);
+                    match self.start(line, &id) {
+                        Ok(attempt) => attempts.push(attempt),
+                        Err(reason) => {
+                            let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
+                            effects.extend(self.conclude(line, &conclusion, now));
+                        }
+                    }
                 }
+                self.give_turn(&id);
             }
-            self.give_turn(workspace);
         }
         (attempts, effects)
     }
 
     fn first_of(&mut self, line: LineId) -> &mut Waiting {
-        let lines = self.workspaces.get_mut(&line.0).and_then(|lines| lines.lines.get_mut(&line.1));
-        lines.and_then(VecDeque::front_mut).expect("a line that is looked at has a first delivery")
+        let first = self.lines.get_mut(&line).and_then(VecDeque::front_mut);
+        first.expect("a line that is looked at has a first delivery")
     }
 
-    fn start(&mut self, line: LineId) -> Result<Attempt, String> {
+    fn start(&mut self, line: LineId, lane: &LaneId) -> Result<Attempt, String> {
         self.attempts_made += 1;
         let id = AttemptId(self.attempts_made);
         let settings = self.settings.clone();
@@ -294,8 +340,9 @@ impl Deliveries {
         waiting.attempts += 1;
         let attempt = waiting.attempt(id, &settings)?;
         let (url, total_timeout_ms) = (attempt.url.clone(), attempt.total_timeout_ms + waiting.elapsed_ms);
-        self.running.insert(attempt.id, Running { line, url, total_timeout_ms });
-        self.workspaces.get_mut(&line.0).expect("the line is one of its").lane(line.1).running += 1;
+        self.running.insert(attempt.id, Running { line, lane: lane.clone(), url, total_timeout_ms });
+        self.lanes.get_mut(lane).expect("the line is one of its").running += 1;
+        self.places(lane.0).taken += 1;
         Ok(attempt)
     }
 
@@ -303,12 +350,12 @@ impl Deliveries {
     ///
     /// - `elapsed_ms`: how long it took, in real time.
     pub fn finished(&mut self, id: AttemptId, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
-        let Running { line, url, total_timeout_ms } = self.running.remove(&id).expect("attempts finish once");
-        let lane = self.workspaces.get_mut(&line.0).expect("it has a delivery under way").lane(line.1);
-        lane.running = lane.running.checked_sub(1).expect("counted when it started");
+        let Running { line, lane, url, total_timeout_ms } = self.running.remove(&id).expect("attempts finish once");
+        let running = &mut self.lanes.get_mut(&lane).expect("it has an attempt under way").running;
+        *running = running.checked_sub(1).expect("counted when it started");
+        self.places(lane.0).taken -= 1;
         let effects = self.follow(line, &url, total_timeout_ms, result, elapsed_ms, now);
-        self.give_turn(line.0);
-        self.workspaces.retain(|workspace, lines| *workspace != line.0 || !lines.lines.is_empty());
+        self.give_turn(&lane);
         effects
     }
 
@@ -352,11 +399,9 @@ impl Deliveries {
         self.conclude(line, &conclusion, now)
     }
 
-    /// The line goes on with the same delivery, before others of its Workspace.
+    /// The line goes on with the same delivery, before others of its lane.
     fn again(&mut self, line: LineId) {
-        let lines = self.workspaces.get_mut(&line.0).expect("it has a delivery that waits");
-        lines.lane(line.1).ready.push_front(line.1);
-        self.give_turn(line.0);
+        self.make_ready(line, VecDeque::push_front);
     }
 
     /// The first delivery of a line is over, unless it is to be guaranteed; the next one may go.
@@ -365,13 +410,12 @@ impl Deliveries {
             self.paused.insert((until, line));
             return Vec::new();
         }
-        let lines = self.workspaces.get_mut(&line.0).expect("a line that is concluded exists");
-        let waiting = lines.lines.get_mut(&line.1).expect("a line that is concluded exists");
+        let waiting = self.lines.get_mut(&line).expect("a line that is concluded exists");
         let Waiting { delivery, stage, attempts, .. } = waiting.pop_front().expect("its first delivery is concluded");
         if waiting.is_empty() {
-            lines.lines.remove(&line.1);
+            self.lines.remove(&line);
         } else {
-            lines.lane(line.1).ready.push_back(line.1);
+            self.make_ready(line, VecDeque::push_back);
         }
         self.outstanding -= 1;
         let mut effects = conclusion.warning(&delivery);
@@ -439,35 +483,11 @@ impl Deliveries {
         let last = waiting.delivery.at().plus(guaranteed);
         Some(now.plus(DurationMs(1 + (drawn % bound) as i64)).min(last))
     }
+}
 
-    /// Forgets what waits of a Workspace that was deleted, but for what is under way.
-    pub fn forget(&mut self, workspace: Sid<Workspace>) {
-        let Some(lines) = self.workspaces.get_mut(&workspace) else { return };
-        let busy: BTreeSet<[u8; 16]> = self
-            .running
-            .values()
-            .map(|running| running.line)
-            .filter(|line| line.0 == workspace)
-            .map(|line| line.1)
-            .collect();
-        let mut forgotten = 0;
-        lines.lines.retain(|line, waiting| {
-            let keep = usize::from(busy.contains(line));
-            forgotten += waiting.len().saturating_sub(keep);
-            waiting.truncate(keep);
-            keep > 0
-        });
-        lines.urgent.ready.clear();
-        lines.told.ready.clear();
-        lines.in_turn = false;
-        let gone = lines.lines.is_empty();
-        self.outstanding -= forgotten;
-        self.turns.retain(|turn| *turn != workspace);
-        self.paused.retain(|(_, line)| line.0 != workspace);
-        if gone {
-            self.workspaces.remove(&workspace);
-        }
-    }
+/// Scheme, host and port of an address.
+fn receiver_of(url: &str) -> Receiver {
+    CallbackUrl::parse(url).map_or_else(|_| "".into(), |url| url.request_url().origin().ascii_serialization().into())
 }
 
 /// A number that looks random and is the same for the same delivery and pause.
@@ -610,6 +630,7 @@ impl Conclusion {
             Self::Answered(_) | Self::Voice { .. } => return Vec::new(),
             Self::NotJson { content_type } => {
                 let given = content_type.as_deref().unwrap_or("no Content-Type");
+                let given: String = given.chars().take(REASON_CHARS_MAX).collect();
                 (40_000, format!("answered with {given} instead of application/json"))
             }
             Self::Failed { code, reason, status: _ } => (*code, reason.clone()),

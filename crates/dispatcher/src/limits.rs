@@ -1,9 +1,11 @@
 //! Every bound of the dispatcher.
 
-/// Callbacks under way at the same time, over all Workspaces.
+/// Callbacks under way at the same time, over all Workspaces: so many of those that routing waits for, and so many of
+/// the others.
 pub const ATTEMPTS_MAX: usize = 512;
-/// Callbacks of one Workspace and lane under way at the same time, while there are places enough. The fuller it gets,
-/// the fewer: a Workspace with nothing under way finds a place however many slow receivers others have.
+/// Callbacks of one Workspace to one receiver under way at the same time, while there are places enough. The fuller it
+/// gets, the fewer, so that places are left for others: a receiver with nothing under way waits for one only when some
+/// five hundred others hang at the same time, and then at most the 15 s that one of them takes.
 pub const ATTEMPTS_PER_LANE_MAX: usize = 32;
 /// A lane gets at most one more than this part of the places that are free.
 pub const FREE_PLACES_PER_LANE: usize = 8;

@@ -6,13 +6,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pointsman_dispatcher::{Attempt, AttemptResult, ReportMethod};
 use pointsman_token::Host;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, Response, redirect};
 
+use crate::clock;
 use crate::configuration::Callbacks;
 use crate::limits;
 use crate::logging::chain;
@@ -26,6 +27,8 @@ pub(crate) struct CallbackClient {
     allow_insecure: bool,
     /// reqwest sets time-outs per client, addresses set them per callback.
     clients: Arc<Mutex<BTreeMap<ClientKey, Client>>>,
+    /// When receivers last answered, by scheme, host and port: until when one of their connections may be kept.
+    answered: Arc<Mutex<BTreeMap<String, Instant>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -35,6 +38,8 @@ struct ClientKey {
     server_name_indication: bool,
     /// Network rules do not count.
     is_trusted: bool,
+    /// Connections are kept for the next request.
+    keeps_connections: bool,
 }
 
 /// The client cannot be made.
@@ -78,6 +83,7 @@ impl CallbackClient {
             certificates,
             allow_insecure: settings.allow_insecure,
             clients: Arc::default(),
+            answered: Arc::default(),
         };
         // Whatever is wrong with TLS shows now rather than at the first callback.
         let usual = ClientKey {
@@ -85,6 +91,7 @@ impl CallbackClient {
             read_timeout_ms: 15_000,
             server_name_indication: true,
             is_trusted: false,
+            keeps_connections: true,
         };
         client.build(usual).map_err(CallbackClientError::Tls)?;
         Ok(client)
@@ -117,16 +124,19 @@ impl CallbackClient {
             read_timeout_ms: attempt.read_timeout_ms,
             server_name_indication: attempt.url.overrides().server_name_indication,
             is_trusted: attempt.is_trusted,
+            keeps_connections: true,
         };
-        let (client, url) = (self.client(key)?, attempt.url.request_url().clone());
-        let mut request = match attempt.method {
-            ReportMethod::Get => client.get(url),
-            ReportMethod::Post => client.post(url),
+        let receiver = attempt.url.request_url().origin().ascii_serialization();
+        let sent = match self.request(key, attempt).await {
+            // A receiver may close a connection that was kept in the moment in which it is used again. That says
+            // nothing of the receiver: what was asked there is asked on a connection of its own.
+            Err(error) if is_unanswered(&error) && self.may_be_kept(&receiver) => {
+                self.request(ClientKey { keeps_connections: false, ..key }, attempt).await
+            }
+            sent => sent,
         };
-        for (name, value) in &attempt.headers {
-            request = request.header(*name, value);
-        }
-        let mut response = request.body(attempt.body.clone()).send().await?;
+        let mut response = sent?;
+        self.note_answer(receiver);
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type");
         let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -138,6 +148,34 @@ impl CallbackClient {
             body.extend_from_slice(&chunk[..wanted]);
         }
         Ok(AttemptResult::Answered { status, content_type, body })
+    }
+
+    async fn request(&self, key: ClientKey, attempt: &Attempt) -> Result<Response, reqwest::Error> {
+        let (client, url) = (self.client(key)?, attempt.url.request_url().clone());
+        let mut request = match attempt.method {
+            ReportMethod::Get => client.get(url),
+            ReportMethod::Post => client.post(url),
+        };
+        for (name, value) in &attempt.headers {
+            request = request.header(*name, value);
+        }
+        request.body(attempt.body.clone()).send().await
+    }
+
+    /// Whether a request to a receiver may have gone over a connection that was kept from an earlier one.
+    fn may_be_kept(&self, receiver: &str) -> bool {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.get(receiver).is_some_and(|last| last.elapsed() <= limits::CALLBACK_KEPT_MAX)
+    }
+
+    fn note_answer(&self, receiver: String) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if limits::CALLBACK_RECEIVERS_MAX <= answered.len() {
+            answered.retain(|_, last| last.elapsed() <= limits::CALLBACK_KEPT_MAX);
+        }
+        if answered.len() < limits::CALLBACK_RECEIVERS_MAX || answered.contains_key(&receiver) {
+            answered.insert(receiver, clock::instant());
+        }
     }
 
     fn client(&self, key: ClientKey) -> Result<Client, reqwest::Error> {
@@ -162,7 +200,7 @@ impl CallbackClient {
             .connect_timeout(Duration::from_millis(key.connect_timeout_ms.into()))
             .read_timeout(Duration::from_millis(key.read_timeout_ms.into()))
             .pool_idle_timeout(limits::CALLBACK_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(limits::CALLBACK_IDLE_PER_HOST_MAX)
+            .pool_max_idle_per_host(if key.keeps_connections { limits::CALLBACK_IDLE_PER_HOST_MAX } else { 0 })
             .tls_sni(key.server_name_indication)
             .tls_danger_accept_invalid_certs(self.allow_insecure);
         if !key.is_trusted {
@@ -199,6 +237,23 @@ impl Resolve for RuledResolver {
             }
         })
     }
+}
+
+/// Whether a connection was there and ended before an answer came.
+fn is_unanswered(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<hyper::Error>()
+            && (error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+        {
+            return true;
+        }
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// What an error of the exchange means for the delivery.

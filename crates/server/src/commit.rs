@@ -48,7 +48,6 @@ pub(crate) enum Done {
     /// The engine thread's count of committed batches, and what it becomes.
     Engine(Arc<AtomicU64>, u64),
     Waiting(oneshot::Sender<Result<Position, Unavailable>>),
-    Nobody,
     /// Nothing comes after this.
     Last,
 }
@@ -169,7 +168,7 @@ impl Committer {
             match done {
                 Done::Engine(committed, number) => committed.store(number, Ordering::Release),
                 Done::Waiting(waiting) => drop(waiting.send(Ok(position))),
-                Done::Nobody | Done::Last => {}
+                Done::Last => {}
             }
         }
     }
@@ -287,6 +286,5 @@ fn stored_change(change: OutboxChange) -> pointsman_store::OutboxChange {
             let payload = record::delivery::encode(&delivery);
             pointsman_store::OutboxChange::Dead { sid: delivery.sid(), at_ms: at.0, payload }
         }
-        OutboxChange::Forget { workspace } => pointsman_store::OutboxChange::Forget { workspace },
     }
 }

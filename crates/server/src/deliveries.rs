@@ -7,22 +7,24 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pointsman_dispatcher::{
-    AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, Input, OutboxChange, RETRIEVAL_FAILURE,
+    AttemptId, AttemptResult, Batch, CONNECTION_FAILURE, Content, Deliveries, Delivery, Effect, Input, OutboxChange,
+    RETRIEVAL_FAILURE,
 };
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
-use pointsman_store::OutboxNumber;
+use pointsman_store::{ReadError, Store};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use url::Url;
 
 use crate::accounts::AccountsKeeper;
+use crate::backlog::{Backlog, Reading};
 use crate::callback_client::CallbackClient;
 use crate::clock::{self, Clock};
 use crate::commit::{CommitRequest, Done};
 use crate::configuration::ClockMode;
 use crate::engines::{EngineHandles, Work};
-use crate::failing::{Failing, Said};
+use crate::failing::{Failing, Failure, Said};
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
@@ -97,11 +99,13 @@ struct Finished {
 struct Running {
     task: DeliveryTask,
     attempts: JoinSet<Finished>,
-    /// Deliveries in memory.
-    known: BTreeMap<[u8; 16], Arc<Delivery>>,
+    /// Ends of deliveries on their way into the store, and whether they have come there.
+    storing: JoinSet<(Vec<[u8; 16]>, bool)>,
+    backlog: Backlog,
     failing: Failing,
-    /// The store holds deliveries that are not in memory.
-    has_more: bool,
+    /// The store is to be asked whose deliveries wait.
+    asks_store: bool,
+    store_fails: bool,
     added: u64,
     waiting_for_idle: Vec<oneshot::Sender<Idle>>,
 }
@@ -112,9 +116,11 @@ impl DeliveryTask {
         let running = Running {
             task: self,
             attempts: JoinSet::new(),
-            known: BTreeMap::new(),
+            storing: JoinSet::new(),
+            backlog: Backlog::default(),
             failing: Failing::default(),
-            has_more: true,
+            asks_store: true,
+            store_fails: false,
             added: 0,
             waiting_for_idle: Vec::new(),
         };
@@ -125,11 +131,14 @@ impl DeliveryTask {
 impl Running {
     async fn run(mut self) {
         loop {
+            while let Some(stored) = self.storing.try_join_next() {
+                self.stored(stored.expect("waiting does not panic"));
+            }
             self.load();
             self.start_attempts();
             self.tell_idle();
-            for (receiver, said) in self.failing.due(clock::instant()) {
-                tell_of_receiver(&receiver, said);
+            for (failure, said) in self.failing.due(clock::instant()) {
+                tell_of_receiver(&failure, said);
             }
             let pause = self.pause();
             tokio::select! {
@@ -137,7 +146,10 @@ impl Running {
                 biased;
                 message = self.task.messages.recv() => match message {
                     Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
-                    Some(DeliveryMessage::Reload) => self.has_more = true,
+                    Some(DeliveryMessage::Reload) => {
+                        self.backlog.forget_told();
+                        self.asks_store = true;
+                    }
                     Some(DeliveryMessage::WhenIdle(idle)) => self.waiting_for_idle.push(idle),
                     Some(DeliveryMessage::NextDeadline(asked)) => {
                         // Whoever asked may be gone.
@@ -148,14 +160,20 @@ impl Running {
                 Some(finished) = self.attempts.join_next(), if !self.attempts.is_empty() => {
                     self.finish(finished.expect("attempts do not panic and are not cancelled"));
                 }
+                Some(stored) = self.storing.join_next(), if !self.storing.is_empty() => {
+                    self.stored(stored.expect("waiting does not panic"));
+                }
                 () = tokio::time::sleep(pause) => {}
             }
         }
         self.drain().await;
     }
 
-    /// How long until a failed callback is to be tried again. A virtual clock tells by a message.
+    /// How long until a failed callback is to be tried again, or the store to be read. A virtual clock tells by a message.
     fn pause(&self) -> Duration {
+        if self.asks_store || self.backlog.is_reading() {
+            return if self.store_fails { limits::RECOVERY_PAUSE } else { Duration::ZERO };
+        }
         let until = self.task.deliveries.next_deadline().filter(|_| self.task.clock.mode() == ClockMode::System);
         let pause = until.map_or(limits::DELIVERY_IDLE, |until| {
             let pause_ms = until.since(self.task.clock.now()).0.max(0);
@@ -177,56 +195,82 @@ impl Running {
         }
     }
 
+    fn stored(&mut self, (ended, is_stored): (Vec<[u8; 16]>, bool)) {
+        self.backlog.ended(&ended, is_stored);
+    }
+
     /// New deliveries, in memory if there is room; they are in the store anyway.
     fn take(&mut self, deliveries: Vec<Arc<Delivery>>) {
         for delivery in deliveries {
-            if self.has_more || limits::DELIVERIES_IN_MEMORY_MAX <= self.known.len() {
-                // The line goes through the store now, so that order is kept.
-                self.has_more = true;
-            } else {
+            if self.backlog.admits(&delivery) {
                 self.add(delivery);
             }
         }
     }
 
     fn add(&mut self, delivery: Arc<Delivery>) {
-        if self.known.contains_key(&delivery.sid()) {
-            return;
-        }
-        self.known.insert(delivery.sid(), Arc::clone(&delivery));
         self.added += 1;
         let auth_token = self.task.accounts.auth_token(delivery.account);
         self.task.deliveries.add(delivery, auth_token);
     }
 
-    /// Reads from the store what is not in memory, as far as there is room.
+    /// Reads from the store what is not in memory and has room there: a few pages, so that others get their turn.
     fn load(&mut self) {
         if self.task.overflown.swap(false, Ordering::AcqRel) {
-            self.has_more = true;
+            self.asks_store = true;
         }
-        if !self.has_more || limits::DELIVERIES_IN_MEMORY_MAX / 2 < self.known.len() {
-            return;
+        if self.asks_store {
+            let Some(workspaces) = self.read(Store::outbox_workspaces) else { return };
+            self.asks_store = false;
+            self.backlog.read_all(workspaces.into_iter().map(Sid::from_bytes));
         }
-        let mut after = OutboxNumber::default();
-        while self.known.len() < limits::DELIVERIES_IN_MEMORY_MAX {
-            let read = self.task.storage.with(|store| store.outbox_read(after, limits::DELIVERIES_PAGE));
-            let page = match read {
-                Ok(Ok(page)) => page,
-                Ok(Err(error)) => return tracing::warn!(error = chain(&error), "failed to read waiting callbacks"),
-                Err(_closed) => return,
+        for _ in 0..limits::DELIVERY_PAGES_AT_ONCE {
+            let Some(reading) = self.backlog.next_reading() else { return };
+            if !self.load_page(reading) {
+                return self.backlog.read_again(reading);
+            }
+        }
+    }
+
+    /// False when the store could not be read.
+    fn load_page(&mut self, mut reading: Reading) -> bool {
+        let (workspace, after) = (reading.share.0.bytes(), reading.after);
+        let limit = reading.room.clamp(limits::DELIVERIES_PAGE_MIN, limits::DELIVERIES_PAGE);
+        let Some(page) = self.read(|store| store.outbox_read_of(workspace, after, limit)) else { return false };
+        let mut is_last = page.len() < limit;
+        for waiting in page {
+            let delivery = match record::delivery::decode(&waiting.entry.payload) {
+                Ok(delivery) => Arc::new(delivery),
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "a stored callback cannot be read");
+                    continue;
+                }
             };
-            let Some(last) = page.last() else {
-                self.has_more = false;
-                return;
-            };
-            after = last.number;
-            for waiting in page {
-                match record::delivery::decode(&waiting.entry.payload) {
-                    Ok(delivery) => self.add(Arc::new(delivery)),
-                    Err(error) => tracing::error!(error = chain(&error), "a stored callback cannot be read"),
+            match self.backlog.admits_read(&mut reading, waiting.number, &delivery) {
+                Some(true) => self.add(delivery),
+                Some(false) => {}
+                None => {
+                    is_last = false;
+                    break;
                 }
             }
         }
+        self.backlog.read(reading, is_last);
+        true
+    }
+
+    fn read<T>(&mut self, read: impl FnOnce(&(dyn Store + 'static)) -> Result<T, ReadError>) -> Option<T> {
+        let found = match self.task.storage.with(read) {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) => {
+                tracing::warn!(error = chain(&error), "failed to read waiting callbacks");
+                None
+            }
+            // The store is being opened again.
+            Err(_closed) => None,
+        };
+        self.store_fails = found.is_none();
+        found
     }
 
     fn start_attempts(&mut self) {
@@ -248,25 +292,31 @@ impl Running {
         self.record(delivery.kind(), &result, elapsed);
         let problem = problem(&result);
         if problem.is_none() {
-            self.failing.worked(&receiver);
+            self.failing.worked(delivery.workspace, &receiver);
         }
         let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
-        if let Some(problem) = problem.filter(|_| self.task.is_guaranteed && effects.is_empty()) {
-            self.warn(&receiver, RETRIEVAL_FAILURE, &delivery, &problem);
+        let is_done = |effect: &Effect| matches!(effect, Effect::Outbox(OutboxChange::Done { .. }));
+        if matches!(delivery.content, Content::Event(_)) && effects.iter().any(is_done) {
+            self.task.delivered.count(delivery.workspace);
+        }
+        if let Some((code, problem)) = problem.filter(|_| self.task.is_guaranteed && effects.is_empty()) {
+            self.warn(receiver, code, &delivery, &problem);
         }
         self.carry_out(effects);
     }
 
-    fn warn(&mut self, receiver: &str, code: u32, delivery: &Delivery, reason: &str) {
-        match self.failing.failed(receiver, clock::instant()) {
+    fn warn(&mut self, receiver: String, code: u32, delivery: &Delivery, reason: &str) {
+        let failure = Failure { workspace: delivery.workspace, receiver, code };
+        match self.failing.failed(&failure, clock::instant()) {
             Said::First => {
                 let event = delivery.event();
                 let event_sid = event.map(|event| event.sid.to_string());
                 let task_sid = event.and_then(|event| Some(event.task.as_ref()?.sid.to_string()));
                 let (kind, workspace_sid) = (delivery.kind(), delivery.workspace);
+                let receiver = failure.receiver;
                 tracing::warn!(code, %workspace_sid, receiver, kind, event_sid, task_sid, reason, "callback failed");
             }
-            said @ (Said::GoesOn { .. } | Said::WorksAgain { .. } | Said::Nothing) => tell_of_receiver(receiver, said),
+            said @ (Said::GoesOn { .. } | Said::WorksAgain { .. } | Said::Nothing) => tell_of_receiver(&failure, said),
         }
     }
 
@@ -283,44 +333,40 @@ impl Running {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
-        let mut outbox = Vec::new();
+        let (mut outbox, mut ended) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
                 Effect::Outbox(change) => {
                     match &change {
-                        OutboxChange::Done { sid } => {
-                            let done = self.known.remove(sid);
-                            if let Some(done) = done.filter(|done| matches!(done.content, Content::Event(_))) {
-                                self.task.delivered.count(done.workspace);
-                            }
-                        }
-                        OutboxChange::Dead { delivery, .. } => {
-                            self.known.remove(&delivery.sid());
-                        }
-                        OutboxChange::Put(_) | OutboxChange::Forget { .. } => {}
+                        OutboxChange::Done { sid } => ended.push(*sid),
+                        OutboxChange::Dead { delivery, .. } => ended.push(delivery.sid()),
+                        OutboxChange::Put(_) => {}
                     }
                     outbox.push(change);
                 }
                 Effect::Assigned { workspace, reservation, outcome } => {
-                    self.known.remove(&reservation.bytes());
+                    self.backlog.told_engine(reservation.bytes());
                     let owner = recovery::owner(workspace.bytes(), self.task.engines.len());
                     let input = Input::Assigned { workspace, reservation, outcome };
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
                 Effect::VoiceAnswered { request, outcome } => {
-                    self.known.remove(&request.about.sid);
+                    self.backlog.told_engine(request.about.sid);
                     let owner = recovery::owner(request.workspace.bytes(), self.task.engines.len());
                     let input = Input::VoiceAnswered { request, outcome };
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
                 Effect::Warn { code, delivery, reason } => {
-                    self.warn(&receiver_of(&delivery.url), code, &delivery, &reason);
+                    self.warn(receiver_of(&delivery.url), code, &delivery, &reason);
                 }
             }
         }
         if !outbox.is_empty() {
             let batch = Batch { outbox, ..Batch::default() };
-            let request = CommitRequest { generation: None, batch, responders: Vec::new(), done: Done::Nobody };
+            let (waiting, stored) = oneshot::channel();
+            self.storing.spawn(async move { (ended, matches!(stored.await, Ok(Ok(_position)))) });
+            let done = Done::Waiting(waiting);
+            let request = CommitRequest { generation: None, batch, responders: Vec::new(), done };
             if let Err(full) = self.task.commits.try_send(request) {
                 // The disk is behind: nothing is to be sent until it has caught up.
                 tokio::task::block_in_place(|| drop(self.task.commits.send(full.into_inner())));
@@ -331,8 +377,8 @@ impl Running {
 
     fn tell_idle(&mut self) {
         // What does not fit into memory while others pause waits for them: it stands behind them.
-        let is_full = limits::DELIVERIES_IN_MEMORY_MAX / 2 < self.known.len();
-        if self.task.deliveries.is_quiet() && (!self.has_more || is_full) {
+        let is_read = !self.asks_store && !self.backlog.is_reading() && self.storing.is_empty();
+        if self.task.deliveries.is_quiet() && is_read {
             let idle = Idle { added: self.added, next_deadline: self.task.deliveries.next_deadline() };
             for waiting in self.waiting_for_idle.drain(..) {
                 let _ = waiting.send(idle);
@@ -342,23 +388,29 @@ impl Running {
 }
 
 /// Says what is to be said of a receiver that has failed before.
-fn tell_of_receiver(receiver: &str, said: Said) {
+fn tell_of_receiver(failure: &Failure, said: Said) {
+    let Failure { workspace: workspace_sid, receiver, code } = failure;
     match said {
-        Said::GoesOn { failures } => tracing::warn!(receiver, failures, "callbacks go on failing"),
-        Said::WorksAgain { failures } => tracing::info!(receiver, failures, "callbacks work again"),
+        Said::GoesOn { failures } => {
+            tracing::warn!(code, %workspace_sid, receiver, failures, "callbacks go on failing");
+        }
+        Said::WorksAgain { failures } => {
+            tracing::info!(code, %workspace_sid, receiver, failures, "callbacks work again");
+        }
         Said::First | Said::Nothing => {}
     }
 }
 
-/// What went wrong, if something did.
-fn problem(result: &AttemptResult) -> Option<String> {
+/// What went wrong, if something did, and its number in the error dictionary.
+fn problem(result: &AttemptResult) -> Option<(u32, String)> {
     match result {
         AttemptResult::Answered { status: 200..=299, .. } => None,
-        AttemptResult::Answered { status, .. } => Some(format!("answered with status {status}")),
-        AttemptResult::TimedOut => Some("no answer in time".to_owned()),
-        AttemptResult::ConnectFailed { reason }
-        | AttemptResult::Broken { reason }
-        | AttemptResult::Forbidden { reason } => Some(reason.clone()),
+        AttemptResult::Answered { status, .. } => Some((RETRIEVAL_FAILURE, format!("answered with status {status}"))),
+        AttemptResult::TimedOut => Some((CONNECTION_FAILURE, "no answer in time".to_owned())),
+        AttemptResult::ConnectFailed { reason } => Some((CONNECTION_FAILURE, reason.clone())),
+        AttemptResult::Broken { reason } | AttemptResult::Forbidden { reason } => {
+            Some((RETRIEVAL_FAILURE, reason.clone()))
+        }
     }
 }
 

@@ -3,12 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use pointsman_engine::{Sid, Workspace};
+
 use crate::limits::{FAILING_LINE_INTERVAL, FAILING_RECEIVERS_MAX};
 
-/// Receivers that have failed lately, by scheme, host and port.
+/// Who fails for whom, and how: one tenant's trouble with a receiver must not hide that of another, nor one kind of
+/// failure another.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Failure {
+    pub(crate) workspace: Sid<Workspace>,
+    /// Scheme, host and port.
+    pub(crate) receiver: String,
+    /// In the error dictionary.
+    pub(crate) code: u32,
+}
+
+/// Receivers that have failed lately.
 #[derive(Debug, Default)]
 pub(crate) struct Failing {
-    receivers: BTreeMap<String, Receiver>,
+    receivers: BTreeMap<Failure, Receiver>,
 }
 
 #[derive(Debug)]
@@ -40,8 +53,8 @@ pub(crate) enum Said {
 
 impl Failing {
     /// Takes down a failure.
-    pub(crate) fn failed(&mut self, receiver: &str, now: Instant) -> Said {
-        if let Some(known) = self.receivers.get_mut(receiver) {
+    pub(crate) fn failed(&mut self, failure: &Failure, now: Instant) -> Said {
+        if let Some(known) = self.receivers.get_mut(failure) {
             known.failures += 1;
             known.unreported += 1;
             known.works = false;
@@ -52,24 +65,25 @@ impl Failing {
             return Said::First;
         }
         let known = Receiver { failures: 1, unreported: 0, last_line: now, works: false };
-        self.receivers.insert(receiver.to_owned(), known);
+        self.receivers.insert(failure.clone(), known);
         Said::First
     }
 
     /// Takes down that a receiver has answered as it should. Whether it goes on so shows when a minute has passed.
-    pub(crate) fn worked(&mut self, receiver: &str) {
-        if let Some(known) = self.receivers.get_mut(receiver) {
+    pub(crate) fn worked(&mut self, workspace: Sid<Workspace>, receiver: &str) {
+        let of = |code| Failure { workspace, receiver: receiver.to_owned(), code };
+        for known in self.receivers.range_mut(of(0)..=of(u32::MAX)).map(|(_, known)| known) {
             known.works = true;
         }
     }
 
     /// The lines whose time has come.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(String, Said)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Failure, Said)> {
         let mut lines = Vec::new();
-        self.receivers.retain(|receiver, known| {
+        self.receivers.retain(|failure, known| {
             let said = known.line(now);
             if said != Said::Nothing {
-                lines.push((receiver.clone(), said));
+                lines.push((failure.clone(), said));
             }
             !matches!(said, Said::WorksAgain { .. })
         });
@@ -107,20 +121,41 @@ mod tests {
     use super::*;
     use crate::clock;
 
+    const CODE: u32 = 11_200;
+
+    fn from(receiver: &str) -> Failure {
+        Failure { workspace: Sid::from_bytes([1; 16]), receiver: receiver.to_owned(), code: CODE }
+    }
+
+    #[test]
+    fn what_fails_for_one_workspace_in_one_way_hides_nothing_else() {
+        let (mut failing, now) = (Failing::default(), clock::instant());
+        let of_another = Failure { workspace: Sid::from_bytes([2; 16]), ..from("http://a") };
+        let in_another_way = Failure { code: 40_000, ..from("http://a") };
+        for failure in [from("http://a"), of_another.clone(), in_another_way] {
+            assert_eq!(failing.failed(&failure, now), Said::First);
+            assert_eq!(failing.failed(&failure, now), Said::Nothing);
+        }
+        failing.worked(Sid::from_bytes([1; 16]), "http://a");
+        let said: Vec<Said> = failing.due(now + Duration::from_secs(60)).into_iter().map(|(_, said)| said).collect();
+        let works = Said::WorksAgain { failures: 2 };
+        assert_eq!(said, [works, works, Said::GoesOn { failures: 1 }]);
+    }
+
     #[test]
     fn a_receiver_that_goes_on_failing_is_summed_up() {
         let (mut failing, start) = (Failing::default(), clock::instant());
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(failing.failed("http://a", at(0)), Said::First);
+        assert_eq!(failing.failed(&from("http://a"), at(0)), Said::First);
         assert_eq!(failing.next_line(), None, "the first failure is told");
-        assert_eq!(failing.failed("http://a", at(1)), Said::Nothing);
-        assert_eq!(failing.failed("http://b", at(1)), Said::First);
+        assert_eq!(failing.failed(&from("http://a"), at(1)), Said::Nothing);
+        assert_eq!(failing.failed(&from("http://b"), at(1)), Said::First);
         assert_eq!(failing.next_line(), Some(at(60)));
         assert_eq!(failing.due(at(59)), []);
-        assert_eq!(failing.failed("http://a", at(60)), Said::GoesOn { failures: 2 });
+        assert_eq!(failing.failed(&from("http://a"), at(60)), Said::GoesOn { failures: 2 });
         assert_eq!(failing.due(at(119)), []);
-        assert_eq!(failing.failed("http://a", at(119)), Said::Nothing);
-        assert_eq!(failing.due(at(120)), [("http://a".to_owned(), Said::GoesOn { failures: 1 })]);
+        assert_eq!(failing.failed(&from("http://a"), at(119)), Said::Nothing);
+        assert_eq!(failing.due(at(120)), [(from("http://a"), Said::GoesOn { failures: 1 })]);
         assert_eq!(failing.due(at(1_000)), [], "nothing has happened since");
     }
 
@@ -128,28 +163,28 @@ mod tests {
     fn it_is_told_once_that_a_receiver_works_again() {
         let (mut failing, start) = (Failing::default(), clock::instant());
         let at = |seconds| start + Duration::from_secs(seconds);
-        failing.worked("http://a");
+        failing.worked(Sid::from_bytes([1; 16]), "http://a");
         assert_eq!(failing.due(at(100)), []);
-        failing.failed("http://a", at(0));
-        failing.failed("http://a", at(1));
-        failing.worked("http://a");
+        failing.failed(&from("http://a"), at(0));
+        failing.failed(&from("http://a"), at(1));
+        failing.worked(Sid::from_bytes([1; 16]), "http://a");
         // Now and then it works and fails: that is no line each.
-        failing.failed("http://a", at(2));
-        failing.worked("http://a");
+        failing.failed(&from("http://a"), at(2));
+        failing.worked(Sid::from_bytes([1; 16]), "http://a");
         assert_eq!(failing.due(at(59)), []);
-        assert_eq!(failing.due(at(60)), [("http://a".to_owned(), Said::WorksAgain { failures: 3 })]);
+        assert_eq!(failing.due(at(60)), [(from("http://a"), Said::WorksAgain { failures: 3 })]);
         assert_eq!(failing.next_line(), None);
-        assert_eq!(failing.failed("http://a", at(61)), Said::First);
+        assert_eq!(failing.failed(&from("http://a"), at(61)), Said::First);
     }
 
     #[test]
     fn so_many_receivers_are_kept_and_no_more() {
         let (mut failing, now) = (Failing::default(), clock::instant());
         for number in 0..FAILING_RECEIVERS_MAX {
-            assert_eq!(failing.failed(&format!("http://{number}"), now), Said::First);
+            assert_eq!(failing.failed(&from(&format!("http://{number}")), now), Said::First);
         }
-        assert_eq!(failing.failed("http://one-more", now), Said::First);
-        assert_eq!(failing.failed("http://one-more", now), Said::First);
-        assert_eq!(failing.failed("http://0", now), Said::Nothing);
+        assert_eq!(failing.failed(&from("http://one-more"), now), Said::First);
+        assert_eq!(failing.failed(&from("http://one-more"), now), Said::First);
+        assert_eq!(failing.failed(&from("http://0"), now), Said::Nothing);
     }
 }

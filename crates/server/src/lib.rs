@@ -10,6 +10,7 @@ pub mod limits;
 pub mod logging;
 pub mod networks;
 
+mod backlog;
 mod callback_client;
 mod clock;
 mod clock_control;

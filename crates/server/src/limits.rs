@@ -37,10 +37,18 @@ pub const PROBE_BYTES: usize = 256 << 10;
 /// Panics of one engine thread after which the process gives up.
 pub const PANICS_MAX: u32 = 8;
 
-/// Deliveries in memory; further ones wait in the store.
+/// Deliveries in memory, beside one of each Workspace and urgency; further ones wait in the store.
 pub const DELIVERIES_IN_MEMORY_MAX: usize = 20_000;
+/// One Workspace may have at most one more of each urgency than this part of what is free.
+pub const DELIVERIES_SHARE: usize = 8;
+/// Pages read before others get their turn.
+pub const DELIVERY_PAGES_AT_ONCE: usize = 4;
+/// Deliveries of which is remembered that their end is with the engine.
+pub const DELIVERIES_TOLD_MAX: usize = 4_096;
 /// Deliveries read from the store at once.
 pub const DELIVERIES_PAGE: usize = 1_000;
+/// Fewest read at once, so that what is passed over does not take a reading each.
+pub const DELIVERIES_PAGE_MIN: usize = 64;
 /// Messages that may wait for the delivery task; deliveries beyond it are read from the store.
 pub const DELIVERY_MESSAGES_MAX: usize = 4_096;
 /// The log says of a receiver that goes on failing one line in so much time, and keeps account of so many receivers.
@@ -97,8 +105,12 @@ pub const EVENT_STREAM_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// A connection whose peer takes nothing of an answer for so long is closed.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Connections to receivers of callbacks that wait for the next one.
-pub const CALLBACK_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections to receivers of callbacks that wait for the next one; Node, for one, closes them after 5 s.
+pub const CALLBACK_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long after its last answer a request to a receiver may still go over a connection that was kept.
+pub const CALLBACK_KEPT_MAX: Duration = Duration::from_secs(5);
+/// Receivers of which is remembered when they answered last.
+pub const CALLBACK_RECEIVERS_MAX: usize = 10_000;
 pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 8;
 /// Pause after a connection could not be accepted.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

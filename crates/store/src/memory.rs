@@ -6,7 +6,7 @@
 mod faults;
 mod history;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -193,7 +193,6 @@ impl State {
                     delivery.entry.payload.clone_from(payload);
                 }
             }
-            OutboxChange::Forget { workspace } => self.retain_deliveries(|of| of.entry.workspace != *workspace),
         }
     }
 
@@ -410,6 +409,27 @@ impl Store for MemoryStore {
             .take(limit.min(limits::OUTBOX_PAGE_MAX))
             .map(|(number, delivery)| WaitingDelivery { number: *number, entry: delivery.entry.clone() })
             .collect())
+    }
+
+    fn outbox_read_of(
+        &self,
+        workspace: Sid,
+        after: OutboxNumber,
+        limit: usize,
+    ) -> Result<Vec<WaitingDelivery>, ReadError> {
+        let state = self.begin_read("read the outbox")?;
+        let is_asked_for = |delivery: &Delivery| !delivery.is_dead && delivery.entry.workspace == workspace;
+        let waiting = state.outbox.range(OutboxNumber(after.0 + 1)..).filter(|(_, delivery)| is_asked_for(delivery));
+        Ok(waiting
+            .take(limit.min(limits::OUTBOX_PAGE_MAX))
+            .map(|(number, delivery)| WaitingDelivery { number: *number, entry: delivery.entry.clone() })
+            .collect())
+    }
+
+    fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError> {
+        let state = self.begin_read("read the outbox")?;
+        let waiting = state.outbox.values().filter(|delivery| !delivery.is_dead);
+        Ok(waiting.map(|delivery| delivery.entry.workspace).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {

@@ -35,8 +35,6 @@ pub enum OutboxChange {
         /// Replaces the payload: what was to be sent, and why it could not be.
         payload: Vec<u8>,
     },
-    /// Forgets every delivery and dead letter of a workspace.
-    Forget { workspace: Sid },
 }
 
 impl OutboxChange {
@@ -44,7 +42,7 @@ impl OutboxChange {
         match self {
             OutboxChange::Put(entry) => entry.payload.len(),
             OutboxChange::Dead { payload, .. } => payload.len(),
-            OutboxChange::Done { .. } | OutboxChange::Forget { .. } => 0,
+            OutboxChange::Done { .. } => 0,
         }
     }
 }

@@ -258,7 +258,25 @@ impl Store for SqliteStore {
 
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError> {
         self.journal
-            .read("read the outbox", |connection| outbox::waiting(connection, self.journal.path(), after, limit))
+            .read("read the outbox", |connection| outbox::waiting(connection, self.journal.path(), None, after, limit))
+    }
+
+    fn outbox_read_of(
+        &self,
+        workspace: Sid,
+        after: OutboxNumber,
+        limit: usize,
+    ) -> Result<Vec<WaitingDelivery>, ReadError> {
+        self.journal.read("read the outbox", |connection| {
+            outbox::waiting(connection, self.journal.path(), Some(workspace), after, limit)
+        })
+    }
+
+    fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError> {
+        let step = "read whose deliveries wait";
+        self.journal.read(step, |connection| {
+            outbox::workspaces_of_waiting(connection).map_err(database::read_failed(step, self.journal.path()))
+        })
     }
 
     fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {

@@ -100,6 +100,17 @@ pub trait Store: Send + Sync {
     /// Deliveries that wait, in order of their numbers.
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError>;
 
+    /// Those of one workspace.
+    fn outbox_read_of(
+        &self,
+        workspace: Sid,
+        after: OutboxNumber,
+        limit: usize,
+    ) -> Result<Vec<WaitingDelivery>, ReadError>;
+
+    /// The workspaces of which deliveries wait.
+    fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError>;
+
     /// Dead letters, in order of their numbers.
     fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError>;
 

@@ -192,6 +192,33 @@ fn one_slow_workspace_cannot_take_every_place() {
 }
 
 #[test]
+fn one_receiver_that_hangs_leaves_places_for_the_others_of_its_workspace() {
+    let hanging = (0..100).map(|number| event_of(1, number, number, "http://127.0.0.1:9/"));
+    let mut deliveries = deliveries(hanging.chain([event_of(1, 200, 200, "http://127.0.0.1:10/")]));
+    let attempts = start(&mut deliveries);
+    assert_eq!(attempts.len(), limits::ATTEMPTS_PER_LANE_MAX + 1);
+    assert!(attempts.iter().any(|attempt| attempt.url.request_url().port() == Some(10)));
+}
+
+#[test]
+fn what_routing_waits_for_has_places_of_its_own_when_all_others_are_taken() {
+    let hanging = (0..limits::ATTEMPTS_MAX + 50).map(|number| {
+        let delivery = event(1, 1);
+        let mut workspace = [0; 16];
+        workspace[..8].copy_from_slice(&(number as u64 + 10).to_be_bytes());
+        Arc::new(Delivery { workspace: Sid::from_bytes(workspace), ..(*delivery).clone() })
+    });
+    let mut deliveries = deliveries(hanging);
+    let taken = start(&mut deliveries);
+    assert_eq!(taken.len(), limits::ATTEMPTS_MAX);
+    deliveries.add(assignment(None), "token".into());
+    let attempts = start(&mut deliveries);
+    assert_eq!(attempts.iter().map(|attempt| attempt.delivery.kind()).collect::<Vec<_>>(), ["assignment"]);
+    deliveries.finished(taken[0].id, answered(204, "", ""), 1, NOW);
+    assert_eq!(start(&mut deliveries).len(), 1, "who waits for a place gets the one that is free");
+}
+
+#[test]
 fn events_that_hang_leave_places_for_what_routing_waits_for() {
     let hanging = (0..100).map(|number| event_of(1, number, number, "http://127.0.0.1:9/"));
     let mut deliveries = deliveries(hanging);
@@ -283,19 +310,6 @@ fn an_answer_that_is_not_called_json_keeps_the_offer_unless_the_fallback_fails()
     let attempt = start(&mut with).remove(0);
     let effects = with.finished(attempt.id, html(), 5, NOW);
     assert_eq!(*outcome(&effects), AssignmentOutcome::Failed);
-}
-
-#[test]
-fn what_waits_of_a_deleted_workspace_is_forgotten_but_for_what_is_under_way() {
-    let mut deliveries = deliveries([event(1, 1), event(2, 1), event(3, 2)]);
-    let attempts = start(&mut deliveries);
-    deliveries.forget(Sid::from_bytes([1; 16]));
-    assert_eq!(deliveries.outstanding(), 2);
-    for attempt in attempts {
-        deliveries.finished(attempt.id, answered(204, "", ""), 1, NOW);
-    }
-    assert_eq!(deliveries.outstanding(), 0);
-    assert!(start(&mut deliveries).is_empty());
 }
 
 #[test]

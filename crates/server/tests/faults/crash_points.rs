@@ -36,7 +36,7 @@ impl Acknowledged {
                 OutboxChange::Done { sid } => {
                     after.deliveries.remove(sid);
                 }
-                OutboxChange::Dead { .. } | OutboxChange::Forget { .. } => unreachable!("nobody gives up here"),
+                OutboxChange::Dead { .. } => unreachable!("nobody gives up here"),
             }
         }
         after

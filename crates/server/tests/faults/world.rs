@@ -188,7 +188,6 @@ fn stored_change(change: &OutboxChange) -> pointsman_store::OutboxChange {
             let payload = record::delivery::encode(delivery);
             pointsman_store::OutboxChange::Dead { sid: delivery.sid(), at_ms: at.0, payload }
         }
-        OutboxChange::Forget { workspace } => pointsman_store::OutboxChange::Forget { workspace: *workspace },
     }
 }
 

@@ -53,7 +53,15 @@ pub(super) const KIND: FileKind = FileKind {
         CREATE INDEX outbox_dead ON outbox (workspace, number) WHERE is_dead = 1;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     ",
-    added: Some(ledger::TABLE),
+    added: Some(
+        "CREATE TABLE history_days (
+            day INTEGER PRIMARY KEY,
+            rows_position INTEGER NOT NULL,
+            checksum INTEGER NOT NULL
+        );
+        DROP INDEX outbox_waiting;
+        CREATE INDEX outbox_waiting ON outbox (workspace, number) WHERE is_dead = 0;",
+    ),
     synchronous: "FULL",
     autocheckpoint_pages: 0,
     cache_kib: 16 << 10,

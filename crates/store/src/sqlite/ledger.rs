@@ -17,8 +17,6 @@ use super::database::{self, read_failed};
 use super::history::meta::Stand;
 use super::history::names;
 
-pub(super) const TABLE: &str =
-    "CREATE TABLE history_days (day INTEGER PRIMARY KEY, rows_position INTEGER NOT NULL, checksum INTEGER NOT NULL);";
 /// The first format of the journal that has the table.
 const SINCE_FORMAT: i64 = 2;
 

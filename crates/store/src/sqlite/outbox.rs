@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::{
     CheckReport, Damage, DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber,
@@ -21,9 +21,6 @@ pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusql
                 connection.prepare_cached("DELETE FROM outbox WHERE sid = ?1")?.execute([sid])?;
             }
             OutboxChange::Dead { sid, at_ms, payload } => bury(connection, sid, *at_ms, payload)?,
-            OutboxChange::Forget { workspace } => {
-                connection.prepare_cached("DELETE FROM outbox WHERE workspace = ?1")?.execute([workspace])?;
-            }
         }
     }
     Ok(())
@@ -64,16 +61,19 @@ fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusql
     Ok(())
 }
 
+/// - `workspace`: `None` for all of them.
 pub(super) fn waiting(
     connection: &Connection,
     path: &Path,
+    workspace: Option<Sid>,
     after: OutboxNumber,
     limit: usize,
 ) -> Result<Vec<WaitingDelivery>, ReadError> {
     let failed = read_failed("read the outbox", path);
-    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 0 AND number > ?1 ORDER BY number LIMIT ?2");
+    let of = if workspace.is_some() { "AND workspace = ?3" } else { "AND ?3 IS NULL" };
+    let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 0 AND number > ?1 {of} ORDER BY number LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
-    let mut rows = statement.query(params![after.0 as i64, page(limit)]).map_err(&failed)?;
+    let mut rows = statement.query(params![after.0 as i64, page(limit), workspace]).map_err(&failed)?;
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
         let (number, entry, found, expected) = entry_of(row).map_err(&failed)?;
@@ -108,6 +108,21 @@ pub(super) fn dead(
     }
     letters.sort_by_key(|letter| letter.number);
     Ok(letters)
+}
+
+/// Every workspace that has deliveries waiting. Cost: a look into the index for each.
+pub(super) fn workspaces_of_waiting(connection: &Connection) -> rusqlite::Result<Vec<Sid>> {
+    let mut next = connection.prepare_cached(
+        "SELECT workspace FROM outbox WHERE is_dead = 0 AND workspace > ?1 ORDER BY workspace LIMIT 1",
+    )?;
+    let mut workspaces: Vec<Sid> = Vec::new();
+    // The empty value comes before every sid.
+    let mut last: Vec<u8> = Vec::new();
+    while let Some(found) = next.query_row([&last], |row| row.get::<_, Sid>(0)).optional()? {
+        last = found.to_vec();
+        workspaces.push(found);
+    }
+    Ok(workspaces)
 }
 
 /// Every workspace that has dead letters.

@@ -607,9 +607,18 @@ fn deliveries_wait_until_they_are_done(store: &dyn Store) {
     assert_eq!(read(2, 10), [(3, entry(put(13, 2, 7)))]);
     store.append(epoch, &[], &[OutboxChange::Done { sid: sid(12) }, put(11, 1, 50)]).unwrap();
     assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (3, entry(put(13, 2, 7)))], "the number stays");
-    store.append(epoch, &[], &[OutboxChange::Forget { workspace: sid(2) }]).unwrap();
+    let read_of = |workspace, after, limit| -> Vec<u64> {
+        let waiting = store.outbox_read_of(sid(workspace), OutboxNumber(after), limit).unwrap();
+        waiting.iter().map(|delivery| delivery.number.0).collect()
+    };
+    assert_eq!(store.outbox_workspaces().unwrap(), [sid(1), sid(2)]);
+    assert_eq!([read_of(1, 0, 10), read_of(2, 0, 10), read_of(3, 0, 10)], [vec![1], vec![3], vec![]]);
+    store.append(epoch, &[], &[put(15, 1, 1)]).unwrap();
+    assert_eq!([read_of(1, 0, 10), read_of(1, 0, 1), read_of(1, 1, 10)], [vec![1, 4], vec![1], vec![4]]);
+    store.append(epoch, &[], &[OutboxChange::Done { sid: sid(13) }, OutboxChange::Done { sid: sid(15) }]).unwrap();
+    assert_eq!(store.outbox_workspaces().unwrap(), [sid(1)]);
     store.append(epoch, &[], &[OutboxChange::Done { sid: sid(99) }, put(14, 1, 1)]).unwrap();
-    assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (4, entry(put(14, 1, 1)))]);
+    assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (5, entry(put(14, 1, 1)))]);
 }
 
 fn letters(workspace: u64, from_ms: i64) -> KeptLetters {
