@@ -302,8 +302,10 @@ def test_answers_that_leave_the_reservation_pending(office, receiver, answer):
     assert office.accept(task).reservation_status == "accepted"
 
 
-@pytest.mark.parametrize("answer", [(500, "text/plain", "broken"), (404, JSON, "{}"), (302, JSON, ""), (200, "text/html", "<p></p>")],
-                         ids=["500", "404", "redirect", "wrong type"])  # fmt: skip
+@pytest.mark.parametrize("answer", [
+    (500, "text/plain", "broken"), (404, JSON, "{}"), (302, JSON, ""), (200, "text/html", "<p></p>"),
+    (200, "text/html; charset=iso-8859-1", b"caf\xe9"), (200, "text/html", "e" + "é" * 100_000),
+], ids=["500", "404", "redirect", "wrong type", "another encoding", "cut within a character"])  # fmt: skip
 def test_the_fallback_is_asked_when_the_first_fails(office, receiver, answer):
     assigned_by(office, receiver, primary=answer, fallback=instruction(instruction="accept"))
     task = office.create("support")

@@ -44,7 +44,7 @@ class QuietServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-Answer = tuple[int, str, str]
+Answer = tuple[int, str, str | bytes]
 NO_CONTENT: Answer = (204, "application/json", "")
 
 
@@ -84,13 +84,14 @@ class Receiver:
                     receiver._callbacks.append(callback)
                     receiver._arrived.notify_all()
                 answer = receiver.answers.get(callback.path, NO_CONTENT)
-                status, content_type, text = answer(callback) if callable(answer) else answer
+                status, content_type, body = answer(callback) if callable(answer) else answer
+                body = body.encode() if isinstance(body, str) else body
                 self.send_response(status)
                 if status != 204:
                     self.send_header("Content-Type", content_type)
-                    self.send_header("Content-Length", str(len(text.encode())))
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                self.wfile.write(body)
 
             do_GET = do_POST
 

@@ -438,17 +438,19 @@ pub enum CallbackAnswer {
 
 /// Reads the body of a 2xx answer.
 ///
+/// - Only a body that is called JSON has to be UTF-8: any other is the fallback's, in whatever encoding it is.
 /// - Values may be JSON or text: `true` and `"true"`, `60` and `"60"`, lists as arrays or separated by commas.
 pub fn parse_callback_answer(content_type: Option<&str>, body: &[u8]) -> CallbackAnswer {
     let refused = |code, message: &str| CallbackAnswer::Refused { code, message: message.to_string() };
-    let Ok(text) = std::str::from_utf8(body) else { return refused(40001, "the answer is not UTF-8 text") };
-    if text.trim().is_empty() {
+    let text = std::str::from_utf8(body);
+    if text.is_ok_and(|text| text.trim().is_empty()) {
         return CallbackAnswer::NoInstruction;
     }
     let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case("application/json") {
         return CallbackAnswer::NotJson;
     }
+    let Ok(text) = text else { return refused(40001, "the answer is not UTF-8 text") };
     let document = match Json::parse_json(text) {
         Ok(document) => document,
         Err(problem) => return refused(40001, &format!("the answer is not JSON: {problem}")),
@@ -663,6 +665,9 @@ mod tests {
     fn another_media_type_is_for_the_fallback() {
         assert_eq!(parse_callback_answer(Some("text/plain"), b"{}"), CallbackAnswer::NotJson);
         assert_eq!(parse_callback_answer(None, b"{}"), CallbackAnswer::NotJson);
+        assert_eq!(parse_callback_answer(Some("text/html; charset=iso-8859-1"), b"caf\xe9"), CallbackAnswer::NotJson);
+        let latin = parse_callback_answer(Some("application/json"), b"\"caf\xe9\"");
+        assert!(matches!(latin, CallbackAnswer::Refused { code: 40001, .. }), "{latin:?}");
     }
 
     #[test]
