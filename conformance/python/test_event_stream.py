@@ -208,6 +208,15 @@ def test_only_the_account_sees_its_events(shop, server, wire):
     assert wire("POST", path_of(shop)).status_code == 405
 
 
+def test_a_busy_stream_ends_with_its_key(shop, server, client):
+    key = client.new_keys.create()
+    with Stream(server.url, shop.sid, From="start", credentials=(key.sid, key.secret)) as stream:
+        stream.take(len(shop.events()))
+        client.keys(key.sid).delete()
+        shop.task()
+        assert list(stream.events) == [], "nothing that happens later is shown"
+
+
 def test_events_that_are_too_old_are_no_place_to_begin(tmp_path):
     """Under the virtual clock a month passes in a second; days are dropped within a few seconds after it."""
     from support.clock import Clock

@@ -22,6 +22,7 @@ class Stream:
         workspace_sid: str,
         accept: str = NDJSON,
         last_event_id: str | None = None,
+        credentials: tuple[str, str] = (ACCOUNT_SID, AUTH_TOKEN),
         **query,
     ):
         headers = {"Accept": accept}
@@ -30,7 +31,7 @@ class Stream:
         self.accept = accept
         self.response = requests.get(
             f"{base_url}/pointsman/v1/Workspaces/{workspace_sid}/EventStream",
-            params=query, headers=headers, auth=(ACCOUNT_SID, AUTH_TOKEN), stream=True, timeout=30,
+            params=query, headers=headers, auth=credentials, stream=True, timeout=30,
         )  # fmt: skip
         assert self.response.status_code == 200, self.response.text
         assert self.response.headers["Content-Type"] == accept

@@ -395,13 +395,21 @@ impl Stream {
         tokio::select! {
             biased;
             () = stopped(&mut self.stopping) => Err(End::Complete),
-            sent = self.pieces.send(Ok(frame)) => {
+            place = self.pieces.reserve() => {
                 self.written = clock::instant();
-                if sent.is_err() && limits::WRITE_TIMEOUT <= began.elapsed() {
-                    let (workspace_sid, account) = (self.request.workspace, self.room.account);
-                    tracing::info!(%workspace_sid, %account, "an event stream whose reader took nothing was cut");
+                let Ok(place) = place else {
+                    if limits::WRITE_TIMEOUT <= began.elapsed() {
+                        let (workspace_sid, account) = (self.request.workspace, self.room.account);
+                        tracing::info!(%workspace_sid, %account, "an event stream whose reader took nothing was cut");
+                    }
+                    return Err(End::Complete);
+                };
+                // The reader may have taken long: only now it shows who it still is.
+                if !self.accounts.still_allows(self.caller) {
+                    return Err(End::Complete);
                 }
-                sent.map_err(|_| End::Complete)
+                place.send(Ok(frame));
+                Ok(())
             }
         }
     }
@@ -413,12 +421,7 @@ impl Stream {
             biased;
             () = stopped(&mut self.stopping) => Err(End::Complete),
             () = self.pieces.closed() => Err(End::Complete),
-            () = tokio::time::sleep_until(next_beat) => {
-                if !self.accounts.still_allows(self.caller) {
-                    return Err(End::Complete);
-                }
-                self.send(self.format.heart_beat()).await
-            }
+            () = tokio::time::sleep_until(next_beat) => self.send(self.format.heart_beat()).await,
             // The projector has ended, and with it the server.
             changed = self.projected.changed() => changed.map_err(|_| End::Complete),
         }
