@@ -345,11 +345,14 @@ def restarted(virtual_servers, receiver, gate, **urls):
     return server, Shop(connect(server.url), receiver, assignment_callback_url=receiver.url + "/assign")
 
 
-def test_nobody_is_asked_again_about_what_is_decided(virtual_servers, quiet_receiver):
+@pytest.mark.parametrize("emptied", [False, True], ids=["as it was", "whose URL was taken away"])
+def test_nobody_is_asked_again_about_what_is_decided(virtual_servers, quiet_receiver, emptied):
     gate = Gate(ACCEPT)
     server, shop = restarted(virtual_servers, quiet_receiver, gate)
     accepted, canceled = shop.task(), shop.task()
     quiet_receiver.wait_for("/assign", 2)
+    if emptied:
+        shop.context.workflows(shop.flow.sid).update(assignment_callback_url="")
     shop.accept(accepted)
     shop.context.tasks(canceled.sid).update(assignment_status="canceled")
     server.kill()

@@ -305,7 +305,7 @@ impl Shard {
         let state = hosted.engine.state();
         let mut sends = sends;
         sends.extend(deliveries(state, &turn.published));
-        let decided = turn.published.iter().filter_map(|event| decided_offer(state, event));
+        let decided = turn.published.iter().filter_map(decided_offer);
         batch.outbox.extend(decided.map(|reservation| OutboxChange::Done { sid: reservation.bytes() }));
         if let Telephony::Bridged(voice_api) = &self.telephony {
             sends.extend(turn.abandoned_calls.iter().map(|call| bridge::hang_up(state, voice_api, call)));
@@ -432,9 +432,10 @@ fn run(turn: &mut Turn<'_>, command: Command) {
     assert!(outcome.is_ok(), "callbacks are never refused");
 }
 
-/// The reservation of an event that ends an offer, if its application was asked: nobody is asked again after a restart
-/// (reference: events-and-callbacks, section 7.2).
-fn decided_offer(state: &State, event: &PublicEvent) -> Option<Sid<Reservation>> {
+/// The reservation of an event that ends an offer: nobody is asked about it again after a restart (reference:
+/// events-and-callbacks, section 7.2). Whether somebody was asked the Workflow no longer tells: it may have lost its
+/// URL since, or be gone.
+fn decided_offer(event: &PublicEvent) -> Option<Sid<Reservation>> {
     let is_end = matches!(
         event.kind,
         EventKind::ReservationAccepted
@@ -443,9 +444,7 @@ fn decided_offer(state: &State, event: &PublicEvent) -> Option<Sid<Reservation>>
             | EventKind::ReservationCanceled
             | EventKind::ReservationRescinded
     );
-    let workflow = event.workflow.as_ref().filter(|_| is_end).and_then(|workflow| state.find_workflow(workflow.sid))?;
-    workflow.definition.assignment_callback_url.as_ref()?;
-    event.reservation.as_ref().map(|reservation| reservation.sid)
+    event.reservation.as_ref().filter(|_| is_end).map(|reservation| reservation.sid)
 }
 
 /// The callbacks that a turn's events ask for (reference: events-and-callbacks, sections 6 and 7.1).

@@ -111,17 +111,26 @@ fn an_assignment_callback_asks_with_exactly_twelve_parameters_and_its_answer_is_
 
 #[test]
 fn an_offer_that_is_decided_is_not_asked_about_after_a_restart() {
-    let mut bench = Bench::new();
-    let path = bench.set_up(MINE, "");
-    let workflow = text(&bench.request(MINE, "GET", &format!("{path}/Workflows"), ""), "sid");
-    let url = "AssignmentCallbackUrl=http://127.0.0.1:9/a";
-    bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), url);
-    let task = text(&bench.request(MINE, "POST", &format!("{path}/Tasks"), ""), "sid");
-    let asked = bench.batch.deliveries.pop().expect("the offer is asked about").sid();
-    let end = "AssignmentStatus=canceled";
-    assert_eq!(bench.request(MINE, "POST", &format!("{path}/Tasks/{task}"), end).status, 200);
-    let done = |change: &OutboxChange| matches!(change, OutboxChange::Done { sid } if *sid == asked);
-    assert!(bench.batch.outbox.iter().any(done));
+    let canceled = ("POST", "AssignmentStatus=canceled", 200);
+    let deleted = ("DELETE", "", 204);
+    for (url_at_the_end, (method, form, status)) in [("http://127.0.0.1:9/a", canceled), ("", canceled), ("", deleted)]
+    {
+        let mut bench = Bench::new();
+        let path = bench.set_up(MINE, "");
+        let workflow = text(&bench.request(MINE, "GET", &format!("{path}/Workflows"), ""), "sid");
+        let ask_at = |bench: &mut Bench, url: &str| {
+            let form = format!("AssignmentCallbackUrl={url}");
+            assert_eq!(bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), &form).status, 200);
+        };
+        ask_at(&mut bench, "http://127.0.0.1:9/a");
+        let task = text(&bench.request(MINE, "POST", &format!("{path}/Tasks"), ""), "sid");
+        let asked = bench.batch.deliveries.pop().expect("the offer is asked about").sid();
+        ask_at(&mut bench, url_at_the_end);
+        let done = |change: &OutboxChange| matches!(change, OutboxChange::Done { sid } if *sid == asked);
+        assert!(!bench.batch.outbox.iter().any(done), "it is still pending");
+        assert_eq!(bench.request(MINE, method, &format!("{path}/Tasks/{task}"), form).status, status);
+        assert!(bench.batch.outbox.iter().any(done), "{method} with '{url_at_the_end}'");
+    }
 }
 
 #[test]
