@@ -26,6 +26,7 @@ REFUSALS = {
     "redirect without a call": ("redirect", {}, True, {"url": URL}, 40121),
     "redirect of what is no call": ("redirect", {}, True, {"url": URL, "call_sid": "WT1"}, 40121),
     "dequeue without a call": ("dequeue", {}, True, {}, 40140),
+    "dequeue without a call, of a bad timeout": ("dequeue", {}, True, {"timeout": 1000}, 40140),
     "dequeue without to": ("dequeue", {"call_sid": CALLER, "to": "+15550100"}, False, {}, 40131),
     "dequeue without from": ("dequeue", {"call_sid": CALLER}, True, {}, 40132),
     "dequeue with an unknown activity": (
@@ -38,6 +39,9 @@ REFUSALS = {
         "dequeue", {"call_sid": CALLER, "to": "1"}, True, {"status_callback_url": "ftp://x"}, 40157
     ),
     "conference without a call": ("conference", {}, True, {"from": "1"}, 40142),
+    "conference without a call, with a bad status callback": (
+        "conference", {}, True, {"from": "1", "status_callback": "nope"}, 40142
+    ),
     "conference without to": ("conference", {"call_sid": CALLER, "to": "1"}, False, {}, 40137),
     "conference without from": ("conference", {"call_sid": CALLER}, True, {}, 40138),
     "conference with a bad status callback": (
@@ -53,6 +57,7 @@ NAMES = {
         "post_work_activity_sid": "DequeuePostWorkActivitySid",
         "status_callback_events": "DequeueStatusCallbackEvent",
         "status_callback_url": "DequeueStatusCallbackUrl",
+        "timeout": "DequeueTimeout",
     },
     "conference": {"from": "From", "status_callback": "StatusCallback"},
 }
@@ -77,6 +82,12 @@ def test_a_faulty_instruction_is_refused_and_changes_nothing(office, virtual_wir
     assert office.offer(task).sid == reservation.sid, "the offer stands"
 
 
+def codes_logged(server, reservation) -> list[str]:
+    """The codes of the lines that name a reservation."""
+    logged = [line for line in server.log().splitlines() if reservation.sid in line]
+    return [word.removeprefix("code=") for line in logged for word in line.split() if word.startswith("code=")]
+
+
 @pytest.mark.parametrize("row", REFUSALS.values(), ids=REFUSALS)
 def test_a_faulty_instruction_of_a_callback_is_logged_with_its_code(office, receiver, virtual_server, row):
     instruction, attributes, reachable, fields, code = row
@@ -87,8 +98,39 @@ def test_a_faulty_instruction_of_a_callback_is_logged_with_its_code(office, rece
     task = office.create("support", **attributes)
     office.clock.quiet()
     reservation = office.offer(task)
-    logged = [line for line in virtual_server.log().splitlines() if reservation.sid in line]
-    assert any(f"code={code}" in line for line in logged), logged
+    assert codes_logged(virtual_server, reservation) == [str(code)]
+
+
+FAULTY_FIELDS = [{"timeout": 1000}, {"to": {}}, {"status_callback_url": "nope"}]
+
+
+@pytest.mark.parametrize("fields", FAULTY_FIELDS, ids=str)
+def test_a_callback_that_asks_too_late_is_told_so_whatever_its_fields(office, receiver, virtual_server, fields):
+    answer = (200, "application/json", json.dumps({"instruction": "dequeue", **fields}))
+
+    def accept_first(callback):
+        reservations = office.context.tasks(callback["TaskSid"]).reservations
+        reservations(callback["ReservationSid"]).update(reservation_status="accepted")
+        return answer
+
+    office.reachable(office.ann)
+    receiver.answers["/assign"] = accept_first
+    office.context.workflows(office.flow.sid).update(assignment_callback_url=receiver.url + "/assign")
+    task = office.create("support", call_sid=CALLER, to="1")
+    office.clock.quiet()
+    (reservation,) = office.reservations(task)
+    assert codes_logged(virtual_server, reservation) == ["40135"]
+
+
+@pytest.mark.parametrize("fields", FAULTY_FIELDS, ids=str)
+def test_a_callback_about_a_task_without_a_call_is_told_so_whatever_its_fields(
+    office, receiver, virtual_server, fields
+):
+    receiver.answers["/assign"] = (200, "application/json", json.dumps({"instruction": "dequeue", **fields}))
+    office.context.workflows(office.flow.sid).update(assignment_callback_url=receiver.url + "/assign")
+    task = office.create("support")
+    office.clock.quiet()
+    assert codes_logged(virtual_server, office.offer(task)) == ["40140"]
 
 
 @pytest.mark.parametrize("activity", [UNKNOWN_ACTIVITY, "whatever"])

@@ -318,6 +318,7 @@ impl VoiceInstruction {
             CallbackAnswer::Instruction(Instruction::Accept | Instruction::Reject { .. })
             | CallbackAnswer::NoInstruction
             | CallbackAnswer::NotJson
+            | CallbackAnswer::FaultyField { .. }
             | CallbackAnswer::Refused { .. } => None,
         }
     }
@@ -429,7 +430,12 @@ pub enum CallbackAnswer {
     Instruction(Instruction),
     /// A body that is not called JSON: warning 40000, and the fallback's turn.
     NotJson,
-    /// JSON, but nothing that can be done. `code` is for the log: 40001, 40005, 55555, or that of a bad field.
+    /// An instruction with a bad field, which is told of unless something goes before it ([`check_state`]).
+    FaultyField {
+        verb: VoiceVerb,
+        error: ApiError,
+    },
+    /// JSON, but nothing that can be done. `code` is for the log: 40001, 40005, 40100 or 55555.
     Refused {
         code: u32,
         message: String,
@@ -462,7 +468,6 @@ pub fn parse_callback_answer(content_type: Option<&str>, body: &[u8]) -> Callbac
     let Some(named) = document.member("instruction").as_text().filter(|named| !named.is_empty()) else {
         return refused(40005, "the answer has no instruction");
     };
-    let from_error = |error: ApiError| CallbackAnswer::Refused { code: error.code(), message: error.message };
     match word(named) {
         None => refused(55555, &format!("unknown instruction '{named}'")),
         Some(Word::Accept) => CallbackAnswer::Instruction(Instruction::Accept),
@@ -483,11 +488,11 @@ pub fn parse_callback_answer(content_type: Option<&str>, body: &[u8]) -> Callbac
                 (value, _) => value,
             };
             if let Some(fault) = verb.fields().iter().find_map(|field| field.fault_of(given(field))) {
-                return from_error(ApiError::new(fault, &[]));
+                return CallbackAnswer::FaultyField { verb, error: ApiError::new(fault, &[]) };
             }
             match read_fields(verb, |field| texts(given(field))) {
                 Ok(instruction) => CallbackAnswer::Instruction(Instruction::Voice(instruction)),
-                Err(error) => from_error(error),
+                Err(error) => CallbackAnswer::FaultyField { verb, error },
             }
         }
     }
@@ -553,7 +558,9 @@ pub fn check_instruction(
 }
 
 /// The faults that come before those of the fields: state of the reservation, then attributes of the Task.
-pub(crate) fn check_state(state: &State, reservation: Id<Reservation>, verb: VoiceVerb) -> Result<(), ApiError> {
+///
+/// - `reservation`: one that exists.
+pub fn check_state(state: &State, reservation: Id<Reservation>, verb: VoiceVerb) -> Result<(), ApiError> {
     let found = state.reservation(reservation).expect("found in this turn");
     let task = state.task(found.task).expect("a reservation has its Task");
     check_reservation(state, found, task, verb)?;
@@ -649,6 +656,7 @@ mod tests {
     fn code(body: &str) -> Option<u32> {
         match answer(body) {
             CallbackAnswer::Refused { code, message: _ } => Some(code),
+            CallbackAnswer::FaultyField { verb: _, error } => Some(error.code()),
             CallbackAnswer::NoInstruction | CallbackAnswer::Instruction(_) | CallbackAnswer::NotJson => None,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use pointsman_api::instruction::{CallbackAnswer, Instruction, check_instruction};
+use pointsman_api::instruction::{CallbackAnswer, Instruction, check_instruction, check_state};
 use pointsman_api::{self as api, ApiError, Call, HistoryCursor, Outcome, Target, event_fields, rejections};
 use pointsman_engine::{
     Account, Command, CreateWorkspace, Engine, Event, EventKind, Id, Limits, PublicEvent, Reservation, Sid, Snapshot,
@@ -391,6 +391,10 @@ fn carry_out(
             Ok(sends) => return sends,
             Err(error) => (error.code(), error.message),
         },
+        CallbackAnswer::FaultyField { verb, error } => {
+            let error = check_state(turn.state(), id, *verb).err().unwrap_or_else(|| error.clone());
+            (error.code(), error.message)
+        }
         CallbackAnswer::Refused { code, message } => (*code, message.clone()),
     };
     let (code, reason) = refused;
