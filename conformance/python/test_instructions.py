@@ -101,6 +101,26 @@ def test_a_faulty_instruction_of_a_callback_is_logged_with_its_code(office, rece
     assert codes_logged(virtual_server, reservation) == [str(code)]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"instruction": "é" * 30_000},
+        {"instruction": "reject", "activity_sid": "é" * 30_000},
+        {"instruction": "conference", "beep": "é" * 30_000},
+    ],
+    ids=lambda answer: ", ".join(answer),
+)
+def test_the_log_shows_little_of_an_answer(office, receiver, virtual_server, answer):
+    receiver.answers["/assign"] = (200, "application/json", json.dumps(answer, ensure_ascii=False))
+    office.context.workflows(office.flow.sid).update(assignment_callback_url=receiver.url + "/assign")
+    task = office.create("support", call_sid=CALLER)
+    office.clock.quiet()
+    reservation = office.offer(task)
+    (line,) = [line for line in virtual_server.log().splitlines() if reservation.sid in line]
+    assert "assignment instruction not carried out" in line
+    assert 0 < line.count("é") <= 200
+
+
 FAULTY_FIELDS = [{"timeout": 1000}, {"to": {}}, {"status_callback_url": "nope"}]
 
 

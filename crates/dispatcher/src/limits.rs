@@ -22,7 +22,8 @@ pub const VOICE_RING_SECONDS_MAX: i64 = 600;
 pub const TWIML_CHARS_MAX: usize = 4_000;
 /// Bytes read of an assignment callback's answer (section 12.4).
 pub const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// Characters of a message of the voice API that go into the log, and into the reason of a Task.
+/// Characters of a message of the voice API that go into the log, and into the reason of a Task; and of what the log
+/// says of an application's answer.
 pub const REASON_CHARS_MAX: usize = 200;
 
 /// For how long a call that comes in again is the same call, and gets no second Task.

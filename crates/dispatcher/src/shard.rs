@@ -16,6 +16,7 @@ use crate::batch::{
     AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome, VoiceRequest,
 };
 use crate::bridge::{self, Telephony, VoiceCallback};
+use crate::limits::REASON_CHARS_MAX;
 
 /// Runs the Workspaces that it was given. One thread owns it.
 #[derive(Debug)]
@@ -398,6 +399,8 @@ fn carry_out(
         CallbackAnswer::Refused { code, message } => (*code, message.clone()),
     };
     let (code, reason) = refused;
+    // It may quote what the application wrote.
+    let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
     tracing::warn!(code, %reservation_sid, reason, "assignment instruction not carried out");
     Vec::new()
 }
