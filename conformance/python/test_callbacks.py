@@ -186,6 +186,22 @@ def test_the_fragment_of_the_url_is_neither_sent_nor_signed(subscribed):
     assert all("#" not in callback.url and callback.is_signed() for callback in callbacks)
 
 
+def test_overrides_without_effect_are_named_in_the_log_once(office, receiver, virtual_server):
+    url = receiver.url.replace("://", "://ann:hidden@")
+    office.context.update(event_callback_url=url + "/events?token=hidden#rc=6&rt=99&foo=hidden&ct=abc&tt=900")
+    assigned_by(office, receiver, primary=instruction(instruction="accept"), fallback=NO_CONTENT)
+    fallback_url = receiver.url + "/fallback#rc=9"
+    office.context.workflows(office.flow.sid).update(fallback_assignment_callback_url=fallback_url)
+    for _ in range(2):
+        office.create("support")
+    office.clock.quiet()
+    assert len(receiver.callbacks("/events")) >= 2
+    lines = [line for line in virtual_server.log().splitlines() if "overrides" in line and office.sid in line]
+    assert all("code=11243" in line and f'receiver="{receiver.url}"' in line for line in lines), lines
+    assert [line.split("keys=")[1].split()[0] for line in lines] == ['"rc,rt,foo,ct"', '"rc"']
+    assert not any("hidden" in line for line in lines), lines
+
+
 def test_a_failing_event_callback_is_not_sent_again_by_default(subscribed):
     subscribed.receiver.answers["/events"] = (500, "text/plain", "broken")
     task = subscribed.create("support")

@@ -14,6 +14,7 @@ mod batch;
 mod bridge;
 mod deliveries;
 pub mod limits;
+mod overrides;
 mod shard;
 
 pub use crate::auth::{Caller, authenticate};

@@ -25,6 +25,8 @@ pub const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// Characters of a message of the voice API that go into the log, and into the reason of a Task; and of what the log
 /// says of an application's answer.
 pub const REASON_CHARS_MAX: usize = 200;
+/// Lines about connection overrides without effect that an engine thread remembers, so as not to repeat them.
+pub const OVERRIDES_TOLD_MAX: usize = 1_000;
 
 /// For how long a call that comes in again is the same call, and gets no second Task.
 pub const ENQUEUE_AGAIN_MS: i64 = 60_000;

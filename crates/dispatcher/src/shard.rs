@@ -17,6 +17,7 @@ use crate::batch::{
 };
 use crate::bridge::{self, Telephony, VoiceCallback};
 use crate::limits::REASON_CHARS_MAX;
+use crate::overrides::OverridesTold;
 
 /// Runs the Workspaces that it was given. One thread owns it.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Shard {
     workspaces: BTreeMap<Sid<Workspace>, Hosted>,
     /// The earliest timer of each Workspace that has one.
     deadlines: BTreeSet<(Timestamp, Sid<Workspace>)>,
+    overrides_told: OverridesTold,
 }
 
 #[derive(Debug)]
@@ -71,8 +73,14 @@ impl std::error::Error for RestoreError {
 }
 
 impl Shard {
-    pub const fn new(limits: Limits, telephony: Telephony) -> Self {
-        Self { limits, telephony, workspaces: BTreeMap::new(), deadlines: BTreeSet::new() }
+    pub fn new(limits: Limits, telephony: Telephony) -> Self {
+        Self {
+            limits,
+            telephony,
+            workspaces: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            overrides_told: OverridesTold::default(),
+        }
     }
 
     /// Runs one input at an instant and adds what came of it to the batch.
@@ -310,6 +318,9 @@ impl Shard {
         batch.outbox.extend(decided.map(|reservation| OutboxChange::Done { sid: reservation.bytes() }));
         if let Telephony::Bridged(voice_api) = &self.telephony {
             sends.extend(turn.abandoned_calls.iter().map(|call| bridge::hang_up(state, voice_api, call)));
+        }
+        for delivery in &sends {
+            self.overrides_told.tell(delivery);
         }
         send(sends, batch);
         if turn.is_empty() {
