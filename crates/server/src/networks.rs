@@ -1,6 +1,6 @@
 //! Which addresses callbacks may reach. Reference: events-and-callbacks, section 6; README, settings.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -23,8 +23,11 @@ const PRIVATE: &[&str] = &[
     "::/128",
     "::1/128",
     "64:ff9b:1::/48",
+    // Teredo: to a machine behind somebody's address translation.
+    "2001::/32",
     "fc00::/7",
     "fe80::/10",
+    "fec0::/10",
     "ff00::/8",
 ];
 
@@ -53,12 +56,32 @@ impl NetworkRules {
         NetworkRules { allow: configuration.callbacks.networks_allow.clone(), deny }
     }
 
-    /// Whether an address may be called. An IPv4 address in IPv6 clothes counts as what it is.
+    /// Whether an address may be called. An IPv4 address in IPv6 clothes counts as what it is, and an IPv6 address that
+    /// leads to an IPv4 address is denied with it.
     pub fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let is_in = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
-        is_in(&self.allow) || !is_in(&self.deny)
+        let leads_to_allowed = || match address {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(address) => embedded(address).is_none_or(|address| self.allows(address.into())),
+        };
+        is_in(&self.allow) || (!is_in(&self.deny) && leads_to_allowed())
     }
+}
+
+/// The IPv4 address that a translator or a tunnel takes out of an IPv6 address.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match address.segments() {
+        // Not in use, and this machine.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => return None,
+        // IPv4-compatible (RFC 4291), translated (RFC 2765); NAT64 (RFC 6052).
+        [0, 0, 0, 0, 0 | 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        // 6to4 (RFC 3056).
+        | [0x2002, high, low, ..] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
 fn is_loopback(url: &str) -> bool {
@@ -95,6 +118,34 @@ mod tests {
         for public in ["203.0.113.5", "2001:db8::1", "172.32.0.1"] {
             check(&rules, public, true);
         }
+    }
+
+    #[test]
+    fn an_address_that_leads_to_another_is_denied_with_it() {
+        let public = rules("0.0.0.0:8420", |_| ());
+        for private in [
+            "64:ff9b::7f00:1",
+            "64:ff9b::10.1.2.3",
+            "2002:7f00:1::",
+            "2002:a01:203::1",
+            "::127.0.0.1",
+            "::ffff:0:127.0.0.1",
+            "2001:0:cb00:7105::1",
+            "fec0::1",
+        ] {
+            check(&public, private, false);
+        }
+        for address in ["64:ff9b::203.0.113.5", "2002:cb00:7105::1", "::203.0.113.5", "2001:1::1"] {
+            check(&public, address, true);
+        }
+        let own = rules("0.0.0.0:8420", |configuration| {
+            configuration.callbacks.networks_deny = Some(vec!["203.0.113.0/24".parse().unwrap()]);
+            configuration.callbacks.networks_allow = vec!["203.0.113.5/32".parse().unwrap()];
+        });
+        check(&own, "64:ff9b::203.0.113.4", false);
+        check(&own, "64:ff9b::203.0.113.5", true);
+        check(&own, "64:ff9b::127.0.0.1", true);
+        check(&rules("127.0.0.1:8420", |_| ()), "64:ff9b::127.0.0.1", true);
     }
 
     #[test]
