@@ -234,6 +234,12 @@ def test_an_unknown_instruction(shop):
     assert shop.offer(task).reservation_status == "pending"
 
 
+def test_a_status_beside_an_instruction_is_ignored_whatever_it_is(shop):
+    task = shop.task()
+    updated = shop.offer(task).update(instruction="accept", reservation_status="done")
+    assert updated.reservation_status == "accepted"
+
+
 @pytest.mark.parametrize("status", ["pending", "timeout", "canceled", "rescinded", "Accepted", "nonsense"])
 def test_a_reservation_status_that_cannot_be_set(shop, status):
     task = shop.task({})

@@ -170,6 +170,13 @@ impl<T> Param<T> {
         self.spec.published = false;
         self
     }
+
+    /// Its faults count only where the operation reads it.
+    #[must_use]
+    pub const fn deferred(mut self) -> Self {
+        self.spec.deferred = true;
+        self
+    }
 }
 
 const fn param<T>(name: &'static str, doc: &'static str, kind: Kind, empty: Empty, of: fn(&Value) -> T) -> Param<T> {

@@ -15,7 +15,7 @@ use crate::form::{self, Fields};
 use crate::http::HttpRequest;
 use crate::limits::{BODY_BYTES_MAX, EVENTS_RETENTION_DAYS, STATISTICS_RETENTION_DAYS};
 use crate::page;
-use crate::parameters::{Kind, Param, Value};
+use crate::parameters::{Kind, Param, Spec, Value};
 use crate::resources::workspace::MULTI_TASK_ENABLED;
 use crate::routes::{self, Route};
 use crate::table::{Method, Mount, Operation, Run};
@@ -287,6 +287,14 @@ impl Call {
             Some(other) => unreachable!("{name} is deferred, not {other:?}"),
             None => Vec::new(),
         }
+    }
+
+    /// The value of a deferred parameter.
+    pub(crate) fn get_deferred<T>(&self, param: &Param<T>) -> Result<Option<T>, ApiError> {
+        let texts = self.texts(param.spec.name);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let value = Spec { deferred: false, ..param.spec }.read(&texts)?;
+        Ok(value.map(|value| (param.of)(&value)))
     }
 
     /// The first fault of the parameters, once its turn has come.

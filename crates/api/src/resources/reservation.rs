@@ -26,7 +26,8 @@ const STATUS: Param<usize> = choice(
     "`accepted`, `rejected`, `wrapping` or `completed`.",
     words::RESERVATION_STATUSES,
     Case::Exact,
-);
+)
+.deferred();
 const WORKER_ACTIVITY_SID: Param<Arc<str>> =
     deferred_sid("WorkerActivitySid", "Activity of the Worker when it rejects.", "WA");
 const INSTRUCTION: Param<Arc<str>> =
@@ -231,7 +232,7 @@ fn update_reservation(request: &Request<'_>) -> Result<Change, ApiError> {
         Target::WorkerReservation(id) => (id, false),
         other => unreachable!("the mounts find reservations, not {other:?}"),
     };
-    // With both, the instruction counts (section 6.10 [decide]).
+    // With both, the instruction counts, and nobody looks at the status (section 6.10 [decide]).
     if let Some(named) = request.get(&INSTRUCTION) {
         let unknown = || ApiError::new(&errors::INSTRUCTION_UNKNOWN, &[("value", &named)]);
         return match instruction::word(&named).ok_or_else(unknown)? {
@@ -241,7 +242,7 @@ fn update_reservation(request: &Request<'_>) -> Result<Change, ApiError> {
             Word::Voice(verb) => instruct(request, id, verb),
         };
     }
-    let Some(status) = request.get(&STATUS) else { return Ok(Change::None) };
+    let Some(status) = request.call.get_deferred(&STATUS)? else { return Ok(Change::None) };
     match words::RESERVATION_STATUS_VALUES[status] {
         ReservationStatus::Accepted => Ok(Command::AcceptReservation { id }.into()),
         ReservationStatus::Rejected => reject(request, id),
