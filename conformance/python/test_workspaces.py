@@ -55,6 +55,11 @@ def test_the_fifo_template_makes_a_queue_and_a_workflow(client):
     world.delete()
 
 
+def test_the_event_of_the_creation_names_the_client(world):
+    (created,) = world.events(event_type="workspace.created")
+    assert created.source_ip_address == "127.0.0.1"
+
+
 def test_a_single_tasking_workspace(client):
     world = World(client, multi_task_enabled=False, template="FIFO")
     assert world.context.fetch().multi_task_enabled is False

@@ -24,6 +24,7 @@ impl World {
             tasking: Tasking::Multi,
             prioritize_queue_order: Ordering::Fifo,
             template: Template::None,
+            source_ip: None,
         };
         let now = 1_760_000_000_000;
         Self { engine: Engine::create_workspace(Timestamp(now), Limits::default(), create).0, now }

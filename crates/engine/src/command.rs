@@ -149,6 +149,8 @@ pub struct CreateWorkspace {
     pub tasking: Tasking,
     pub prioritize_queue_order: Ordering,
     pub template: Template,
+    /// Address of the client whose request this is, for the events.
+    pub source_ip: Option<Arc<str>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -33,6 +33,7 @@ fn engine(worker: bool) -> (Engine, Sid<pointsman_engine::Workflow>) {
         tasking: Tasking::Multi,
         prioritize_queue_order: Ordering::Fifo,
         template: Template::None,
+        source_ip: None,
     };
     let mut engine = Engine::create_workspace(Timestamp(NOW), Limits::default(), create).0;
     if worker {

@@ -63,6 +63,7 @@ impl Script {
             tasking: self.tasking,
             prioritize_queue_order: self.prioritize,
             template: Template::None,
+            source_ip: None,
         }
     }
 }

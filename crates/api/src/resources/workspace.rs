@@ -197,6 +197,7 @@ pub(crate) fn create_command(
         tasking: tasking(call.get(&MULTI_TASK_ENABLED).unwrap_or(true)),
         prioritize_queue_order: words::queue_order_at(call.get(&PRIORITIZE_QUEUE_ORDER).unwrap_or(0)),
         template: if call.get(&TEMPLATE).unwrap_or(0) == 0 { Template::None } else { Template::Fifo },
+        source_ip: call.peer.clone(),
     })
 }
 

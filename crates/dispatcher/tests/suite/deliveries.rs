@@ -30,6 +30,7 @@ fn events() -> Vec<PublicEvent> {
         tasking: Tasking::Multi,
         prioritize_queue_order: Ordering::Fifo,
         template: Template::Fifo,
+        source_ip: None,
     };
     let (mut engine, _) = Engine::create_workspace(NOW, Limits::default(), create);
     let activity = engine.state().activity_named("Available").map(|activity| activity.sid);

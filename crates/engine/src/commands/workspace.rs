@@ -45,6 +45,7 @@ pub(crate) fn create(at: Timestamp, limits: Limits, create: CreateWorkspace) -> 
     };
     let mut engine = Engine::create(at, &first, limits);
     let mut turn = Turn::new(&mut engine);
+    turn.caused_by(create.source_ip);
     turn.record.events.extend([Event::TimeAdvanced { at }, first]);
 
     let activities = match create.tasking {

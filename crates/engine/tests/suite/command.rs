@@ -143,6 +143,7 @@ fn create_workspace(parameters: &mut Parameters<'_>) -> Parsed<CreateWorkspace> 
         tasking: parameters.tasking()?.unwrap_or_default(),
         prioritize_queue_order: parameters.ordering("PrioritizeQueueOrder")?.unwrap_or_default(),
         template: Template::None,
+        source_ip: None,
     })
 }
 

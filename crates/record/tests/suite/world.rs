@@ -58,6 +58,7 @@ impl World {
             tasking,
             prioritize_queue_order: Ordering::Fifo,
             template: Template::Fifo,
+            source_ip: None,
         };
         let now = 1_760_000_000_000;
         let (engine, record) = Engine::create_workspace(Timestamp(now), Limits::default(), create);
