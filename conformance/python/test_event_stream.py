@@ -183,6 +183,14 @@ def test_where_a_stream_may_begin(shop, wire):
     assert [json.loads(line)["id"] for line in answer.text.splitlines()] == expected[4:]
 
 
+def test_a_stream_begins_at_or_after_the_instant(shop, wire):
+    seen = finite(wire, shop, From="start")
+    last = seen[-1]["time"]
+    assert len(last) == len("2025-10-09T08:53:20.523Z"), "milliseconds"
+    assert finite(wire, shop, From=last) == [event for event in seen if event["time"] == last]
+    assert finite(wire, shop, From=last.replace("Z", "0001Z")) == []
+
+
 @pytest.mark.parametrize("query, status, code", [
     ({"After": "EV" + "0" * 32}, 410, 20410), ({"After": "x"}, 400, 20001), ({"From": "x"}, 400, 20001),
     ({"EventTypes": "task.exploded"}, 400, 20001), ({"Types": "task.created"}, 400, 20001),

@@ -87,6 +87,13 @@ fn kinds(list: &str) -> Result<Vec<EventKind>, ApiError> {
     Ok(kinds)
 }
 
+/// The first whole millisecond that is not before an instant.
+fn at_or_after(instant: jiff::Timestamp) -> Timestamp {
+    let ms = instant.as_millisecond();
+    let is_later = i128::from(ms) * 1_000_000 < instant.as_nanosecond();
+    Timestamp(ms + i64::from(is_later))
+}
+
 fn begin(request: &Request<'_>, follow: bool) -> Result<StreamBegin, ApiError> {
     // A client that connects again sends the same address, and says in the header how far it came.
     if let Some(text) = request.call.last_event_id.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
@@ -102,8 +109,27 @@ fn begin(request: &Request<'_>, follow: bool) -> Result<StreamBegin, ApiError> {
         (None, None | Some("start")) => Ok(StreamBegin::Start),
         (None, Some("now")) => Ok(StreamBegin::Now),
         (None, Some(text)) => match text.parse::<jiff::Timestamp>() {
-            Ok(instant) => Ok(StreamBegin::At(Timestamp(instant.as_millisecond()))),
+            Ok(instant) => Ok(StreamBegin::At(at_or_after(instant))),
             Err(_) => Err(ApiError::new(&errors::STREAM_BEGIN, &[("value", &text)])),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_within_a_millisecond_is_the_next_one() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:01.822Z", 1_822),
+            ("1970-01-01T00:00:01.822000001Z", 1_823),
+            ("1970-01-01T00:00:01.8220001Z", 1_823),
+            ("1970-01-01T00:00:01.8229999Z", 1_823),
+            ("1970-01-01T00:00:01.9999999Z", 2_000),
+            ("1969-12-31T23:59:58.9995Z", -1_000),
+        ] {
+            assert_eq!(at_or_after(text.parse().unwrap()), Timestamp(expected), "{text}");
+        }
     }
 }
