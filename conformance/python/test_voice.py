@@ -157,6 +157,29 @@ def test_the_post_work_activity_waits_for_the_end_of_the_call_even_when_the_work
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "After call"
 
 
+@pytest.mark.parametrize("told_by", ["status", "dial"])
+def test_a_worker_who_was_deleted_before_the_call_ends_goes_nowhere(desk, voice, told_by):
+    """The application has ended the work, so nothing keeps it from deleting the Worker while the call goes on."""
+    after_call = desk.activity("After call", available=False)
+    if told_by == "status":
+        task, _, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
+        call, url = worker_call(desk, task), request["StatusCallback"]
+        voice.report(request, call, "in-progress")
+    else:
+        task, call = inbound(desk), "CA" + "9" * 32
+        base = desk.clock.url.removesuffix("/Clock")
+        dial = f"{base}/voice/dial-reservation/{desk.offer(task).sid}?postWorkActivitySid={after_call.sid}"
+        url = action_of(voice.send(dial, CallSid=call).text)
+    desk.complete(task)
+    desk.move(desk.ann, "Break")
+    desk.context.workers(desk.ann.sid).delete()
+    desk.happened()
+    answer = voice.send(url, CallSid=call, CallStatus="completed")
+    assert answer.status_code == (204 if told_by == "status" else 200)
+    assert desk.happened() == []
+    assert desk.fetch(task).assignment_status == "completed"
+
+
 @pytest.mark.parametrize("answer", [{}, {"sid": ""}, {"sid": "CA12"}, {"sid": "CF" + "1" * 32}, {"sid": 7}])
 def test_an_answer_of_the_voice_api_that_names_no_call_is_a_failure(desk, voice, answer):
     """Nobody would hear of the end of such a call; the offer would wait for ten minutes."""

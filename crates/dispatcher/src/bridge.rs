@@ -537,7 +537,10 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     /// The application has ended the work before the call was over; the Worker goes on to the Activity all the same.
     fn move_worker(&mut self, id: Id<Worker>, activity: Option<Sid<Activity>>) {
-        if activity.is_none() {
+        // A past reservation keeps its Worker, also one that was deleted since.
+        let state = self.turn.state();
+        let is_live = state.worker(id).is_some_and(|worker| state.find_worker(worker.sid).is_some());
+        if activity.is_none() || !is_live {
             return;
         }
         let update =

@@ -1,6 +1,7 @@
 //! Instructions that need calls, whatever order the provider's answers and reports come in.
 //! Reference: events-and-callbacks, section 11.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pointsman_dispatcher::{
@@ -43,12 +44,15 @@ enum Happening {
     EnqueueResult(&'static str, &'static str),
     Update(&'static str),
     Delete,
+    /// Of the Worker, of the Activity after the call, or of the Workflow, if nothing needs it.
+    DeleteFor(&'static str),
     Wait(i64),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
     let instructions = [
         "Instruction=dequeue&DequeueTo=client:ann&DequeueStatusCallbackUrl=https://app.example/d",
+        "Instruction=dequeue&DequeueTo=client:ann&DequeuePostWorkActivitySid={after}",
         "Instruction=conference&To=client:ann&StatusCallback=https://app.example/c",
         "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x",
         "Instruction=call&CallTo=client:ann&CallFrom=1&CallUrl=https://app.example/x&CallAccept=true",
@@ -77,6 +81,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(name, value)| Happening::EnqueueResult(name, value)),
         1 => proptest::sample::select(updates.to_vec()).prop_map(Happening::Update),
         1 => Just(Happening::Delete),
+        1 => proptest::sample::select(vec!["Workers", "Activities", "Workflows"]).prop_map(Happening::DeleteFor),
         1 => proptest::sample::select(vec![0_i64, 1_000, 121_000, 601_000]).prop_map(Happening::Wait),
     ]
 }
@@ -86,6 +91,9 @@ struct Call {
     bench: Bench,
     path: String,
     task: String,
+    /// Collections of the Workspace, with the one object of each that may be deleted; the Worker may be where this is.
+    deletable: BTreeMap<&'static str, String>,
+    offline: String,
     asked: Vec<Arc<Delivery>>,
     steps: Vec<VoiceStep>,
 }
@@ -96,7 +104,17 @@ impl Call {
         let path = bench.set_up(MINE, "");
         let made = bench.request(MINE, "POST", &format!("{path}/Tasks"), &format!("Attributes={attributes}"));
         let task = text(&made, "sid");
-        Self { bench, path, task, asked: Vec::new(), steps: Vec::new() }
+        let after = bench.request(MINE, "POST", &format!("{path}/Activities"), "FriendlyName=After");
+        let offline = bench.request(MINE, "GET", &format!("{path}/Activities?FriendlyName=Offline"), "");
+        let first =
+            |bench: &mut Bench, list: &str| text(&bench.request(MINE, "GET", &format!("{path}/{list}"), ""), "sid");
+        let deletable = BTreeMap::from([
+            ("Workers", first(&mut bench, "Workers")),
+            ("Workflows", first(&mut bench, "Workflows")),
+            ("Activities", text(&after, "sid")),
+        ]);
+        let offline = text(&offline, "sid");
+        Self { bench, path, task, deletable, offline, asked: Vec::new(), steps: Vec::new() }
     }
 
     /// The newest reservation of the Task.
@@ -139,8 +157,13 @@ impl Call {
     }
 
     fn voice(&mut self, kind: VoiceCallbackKind, form: &[(&str, &str)]) {
+        self.voice_with(kind, &[], form);
+    }
+
+    fn voice_with(&mut self, kind: VoiceCallbackKind, query: &[(&str, String)], form: &[(&str, &str)]) {
+        let query = query.iter().map(|(name, value)| ((*name).to_string(), value.clone())).collect();
         let form = form.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
-        let callback = VoiceCallback { kind, path: "/pointsman/v1/voice".into(), query: Vec::new(), form };
+        let callback = VoiceCallback { kind, path: "/pointsman/v1/voice".into(), query, form };
         self.handle(Input::Voice { ticket: Ticket(0), callback: Box::new(callback) });
     }
 
@@ -160,8 +183,9 @@ impl Call {
         let path = format!("{}/Tasks/{}", self.path, self.task);
         match happening {
             Happening::Instruct(body) => {
+                let body = body.replace("{after}", &self.deletable["Activities"]);
                 if let Some(reservation) = reservation {
-                    self.request("POST", &format!("{path}/Reservations/{reservation}"), body);
+                    self.request("POST", &format!("{path}/Reservations/{reservation}"), &body);
                 }
             }
             Happening::Answer(status) => {
@@ -180,7 +204,10 @@ impl Call {
                 self.voice(VoiceCallbackKind::Conference(sid()), &form);
             }
             Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", FIRST)]),
-            Happening::DialReservation => self.voice(VoiceCallbackKind::DialReservation(sid()), &[("CallSid", FIRST)]),
+            Happening::DialReservation => {
+                let query = [("postWorkActivitySid", self.deletable["Activities"].clone())];
+                self.voice_with(VoiceCallbackKind::DialReservation(sid()), &query, &[("CallSid", FIRST)]);
+            }
             Happening::DialResult => self.voice(VoiceCallbackKind::DialResult(sid()), &[("CallSid", FIRST)]),
             Happening::EnqueueResult(name, value) => {
                 let task = Sid::parse(&self.task).expect("it is that of a Task");
@@ -190,6 +217,13 @@ impl Call {
                 self.request("POST", &path, body);
             }
             Happening::Delete => {
+                self.request("DELETE", &path, "");
+            }
+            Happening::DeleteFor(list) => {
+                let path = format!("{}/{list}/{}", self.path, self.deletable[list]);
+                if *list == "Workers" {
+                    self.request("POST", &path, &format!("ActivitySid={}", self.offline));
+                }
                 self.request("DELETE", &path, "");
             }
             Happening::Wait(duration) => {
@@ -237,6 +271,35 @@ fn a_dequeue_goes_from_the_call_of_the_worker_to_the_end_of_the_conversation() {
     call.happens(&Happening::Progress("completed"));
     assert_eq!(call.status(), "wrapping");
     assert_eq!(call.steps.len(), 2);
+}
+
+#[test]
+fn a_worker_who_was_deleted_before_the_call_ends_is_not_moved() {
+    for dialed in [false, true] {
+        let mut call = Call::new(ATTRIBUTES);
+        let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
+        if dialed {
+            call.happens(&Happening::DialReservation);
+        } else {
+            call.happens(&Happening::Instruct(
+                "Instruction=dequeue&DequeueTo=client:ann&DequeuePostWorkActivitySid={after}",
+            ));
+            call.happens(&Happening::Answer(201));
+            call.happens(&Happening::Progress("in-progress"));
+        }
+        call.happens(&Happening::Update("AssignmentStatus=completed"));
+        call.happens(&Happening::DeleteFor("Workers"));
+        assert_eq!(
+            call.request("GET", &format!("{}/Workers/{}", call.path.clone(), call.deletable["Workers"]), ""),
+            404
+        );
+        if dialed {
+            call.voice(VoiceCallbackKind::DialResult(reservation), &[("CallSid", FIRST)]);
+        } else {
+            call.happens(&Happening::Progress("completed"));
+        }
+        assert_eq!(call.status(), "completed");
+    }
 }
 
 #[test]
