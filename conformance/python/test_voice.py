@@ -15,6 +15,7 @@ from support.client import connect
 from support.clock import Clock
 from support.errors import refused
 from support.server import AUTH_TOKEN, Server
+from support.voice import AUTH_TOKEN as VOICE_TOKEN
 from support.world import CALLER, Office, inbound
 from twilio.request_validator import RequestValidator
 
@@ -1102,6 +1103,36 @@ def test_what_the_provider_has_not_signed_is_refused(desk, voice, token):
     answer = voice.send(request["StatusCallback"], token=token, CallSid=worker_call(desk, task), CallStatus="in-progress")
     assert answer.status_code == 401
     assert status_of(desk, task, reservation) == "pending"
+
+
+@pytest.mark.parametrize("callback_url", ["http://voice.example.com", "https://voice.example.com:8443/pointsman"])
+@pytest.mark.parametrize("public_url", [None, "https://router.example.com"])
+def test_the_provider_signs_for_the_address_that_it_was_given(tmp_path, voice, callback_url, public_url):
+    environment = voice.environment() | {"POINTSMAN_VOICE_CALLBACK_URL": callback_url}
+    if public_url:
+        environment["POINTSMAN_PUBLIC_URL"] = public_url
+    server = Server(tmp_path / "data", "--clock", "virtual", environment=environment).start()
+    try:
+        desk = Office(connect(server.url), Clock(server.url))
+        desk.reachable(desk.ann)
+        task, reservation, request = dequeued(desk, voice)
+        given, form = request["StatusCallback"], {"CallSid": worker_call(desk, task), "CallStatus": "in-progress"}
+        assert given.startswith(f"{callback_url}/pointsman/v1/voice/status/{reservation.sid}?")
+
+        def send(signed: str) -> int:
+            """As a proxy passes it on that takes the path of the address away."""
+            signature = RequestValidator(VOICE_TOKEN).compute_signature(signed, form)
+            url = given.replace(callback_url, server.url)
+            return requests.post(url, data=form, headers={"X-Twilio-Signature": signature}, timeout=30).status_code
+
+        assert send(given.replace(callback_url, "https://other.example.com")) == 401
+        assert status_of(desk, task, reservation) == "pending"
+        assert send(given) == 204
+        assert status_of(desk, task, reservation) == "accepted"
+        # TwiML that an application writes may name the address that its clients use.
+        assert send(given.replace(callback_url, public_url or server.url)) == 204
+    finally:
+        server.kill()
 
 
 # A bad day

@@ -78,6 +78,8 @@ pub(crate) struct App {
     pub(crate) replays: Replays,
     /// With which the voice provider signs; `None` without one.
     pub(crate) voice_auth_token: Option<String>,
+    /// What addresses that the provider is given begin with, if the operator has said so.
+    pub(crate) voice_callback_url: Option<String>,
     /// Workspaces ever made here: the number of the next one.
     pub(crate) workspace_number: AtomicU64,
     pub(crate) request_seed: [u8; 16],

@@ -403,6 +403,7 @@ impl Parts {
             metrics,
             rates: Rates::new(configuration.rates.clone()),
             voice_auth_token: configuration.voice.auth_token.clone(),
+            voice_callback_url: configuration.voice.callback_url.clone(),
             workspace_number: AtomicU64::new(workspace_number),
             request_seed: random(),
             requests: AtomicU64::new(0),

@@ -29,7 +29,7 @@ pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
         Ok(fields) => fields,
         Err(error) => return error.answer(),
     };
-    if !is_signed(received, auth_token, &form) {
+    if !is_signed(received, app.voice_callback_url.as_deref(), auth_token, &form) {
         return ApiError::wrong_credentials().answer();
     }
     if !app.health.can_commit() {
@@ -75,11 +75,17 @@ fn fields(received: &Received<'_>) -> Result<(Fields, Fields), ApiError> {
 }
 
 /// Whether the provider sent it, and to this address.
-fn is_signed(received: &Received<'_>, auth_token: &str, form: &Fields) -> bool {
+///
+/// - `callback_url`: what the addresses that were given out begin with, where it is set. Who wrote the address into
+///   TwiML may have taken the one that clients use.
+fn is_signed(received: &Received<'_>, callback_url: Option<&str>, auth_token: &str, form: &Fields) -> bool {
     let given = received.headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
+    let Some(given) = given else { return false };
     let separator = if received.query.is_empty() { "" } else { "?" };
-    let url = Url::parse(&format!("{}{}{separator}{}", received.base_url, received.path, received.query));
-    let (Some(given), Ok(url)) = (given, url) else { return false };
     let parameters: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    signature::verify(auth_token, &url, &parameters, given)
+    let is_signed_for = |base_url: &str| {
+        let url = Url::parse(&format!("{base_url}{}{separator}{}", received.path, received.query));
+        url.is_ok_and(|url| signature::verify(auth_token, &url, &parameters, given))
+    };
+    callback_url.is_some_and(is_signed_for) || is_signed_for(&received.base_url)
 }
