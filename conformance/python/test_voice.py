@@ -16,6 +16,7 @@ from support.clock import Clock
 from support.errors import refused
 from support.server import AUTH_TOKEN, Server
 from support.voice import AUTH_TOKEN as VOICE_TOKEN
+from support.voice import CONFERENCE
 from support.world import CALLER, Office, inbound
 from twilio.request_validator import RequestValidator
 
@@ -662,9 +663,6 @@ def test_a_caller_who_hangs_up_on_the_way_to_a_worker_who_has_accepted_leaves_no
     assert desk.fetch(task).assignment_status == "wrapping"
 
 
-CONFERENCE = "CF" + "d" * 32
-
-
 def conferenced_with_two(desk, voice):
     """A Task that is offered to Ann and to Bob, who are both being called: their reservations and the requests."""
     desk.context.task_queues(desk.support_queue.sid).update(max_reserved_workers=2)
@@ -747,6 +745,44 @@ def test_a_caller_who_is_in_the_conference_already_is_not_moved_again(desk, voic
     assert status_of(desk, task, following) == "accepted"
     desk.clock.quiet()
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("until", ["called", "answered", "accepted"])
+def test_a_conference_that_is_over_does_not_end_the_next_one_of_its_name(desk, voice, until, named):
+    """Ann leaves before the caller arrives; the end of her conference is told when the next Worker is at work."""
+    task, _, former, _ = moved_into_the_conference(desk, voice)
+    name = {"FriendlyName": task.sid} if named else {}
+    voice.conference(former, CONFERENCE, "conference-start", SequenceNumber="1", **name)
+    voice.report(former, call_of(voice, former), "completed")
+    reservation = desk.offer(task)
+    path, following = f"/Conferences/{task.sid}/Participants", "CF" + "e" * 32
+
+    def answer(request):
+        return 201, {"call_sid": voice.calls.setdefault(request.token, voice.new_sid("CA")), "conference_sid": following}
+
+    voice.answers[path] = answer
+    reservation.update(instruction="conference")
+    desk.clock.quiet()
+    _, request = voice.asked(path)
+    call = call_of(voice, request)
+    if until != "called":
+        voice.report(request, call, "in-progress")
+    if until == "accepted":
+        voice.conference(request, following, "participant-join", CallSid=CALLER, SequenceNumber="2", **name)
+    expected = "accepted" if until == "accepted" else "pending"
+    assert status_of(desk, task, reservation) == expected
+    voice.conference(former, CONFERENCE, "conference-end", SequenceNumber="4", **name)
+    voice.conference(former, CONFERENCE, "participant-leave", CallSid=CALLER, SequenceNumber="3", **name)
+    assert status_of(desk, task, reservation) == expected
+    if until == "accepted":
+        voice.conference(former, following, "conference-end", SequenceNumber="5", **name)
+        assert status_of(desk, task, reservation) == "wrapping", "that is its own"
+    else:
+        voice.report(request, call, "in-progress")
+        voice.conference(request, following, "participant-join", CallSid=CALLER, SequenceNumber="2", **name)
+        assert attributes_of(desk, task)["conference"]["sid"] == following
+        assert status_of(desk, task, reservation) == "accepted"
 
 
 def test_tasks_that_meet_in_one_room_hear_of_it_both(desk, voice, receiver):

@@ -17,6 +17,8 @@ from twilio.request_validator import RequestValidator
 
 ACCOUNT_SID = "ACfedcba9876543210fedcba9876543210"
 AUTH_TOKEN = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+CONFERENCE = "CF" + "d" * 32
+"""The conference of every room, unless a test says otherwise."""
 PREFIX = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
 
 
@@ -114,7 +116,7 @@ class VoiceServer:
         if request.path == "/Calls":
             return 201, {"sid": self._call(request), "status": "queued"}
         if request.path.endswith("/Participants"):
-            return 201, {"call_sid": self._call(request), "conference_sid": self.new_sid("CF"), "status": "queued"}
+            return 201, {"call_sid": self._call(request), "conference_sid": CONFERENCE, "status": "queued"}
         return 200, {"sid": request.path.split("/")[-1], "status": "in-progress"}
 
     def _call(self, request: Request) -> str:

@@ -260,7 +260,7 @@ fn conference(
             continue;
         }
         let mut leg = Leg::of(turn, api, other);
-        if leg.meets_in(&room, callback.value("ConferenceSid")) {
+        if leg.meets_in(&room, callback) {
             leg.conference_event(callback);
         }
         sends.extend(leg.end());
@@ -280,10 +280,21 @@ fn with_calls(state: &State, task: &Task, room: &str) -> Vec<Id<Reservation>> {
 }
 
 impl Leg<'_, '_, '_> {
-    /// Whether its parties meet in the conference with this name, or this identifier.
-    fn meets_in(&self, room: &str, conference: Option<&str>) -> bool {
-        let is_there = conference.is_some() && self.call.conference.as_deref() == conference;
-        self.verb() == Some(VoiceVerb::Conference) && (is_there || *self.room_name() == *room)
+    /// Whether its parties meet in the conference that is told of: the one that it knows, or one with its name.
+    fn meets_in(&self, room: &str, callback: &VoiceCallback) -> bool {
+        let is_it = match (&self.call.conference, callback.value("ConferenceSid")) {
+            (Some(known), Some(told)) => **known == *told,
+            // It has not heard of a beginning: what ends there is an earlier conference of that name.
+            (None, Some(_)) if is_event(callback, "conference-end") => false,
+            _ => *self.room_name() == *room,
+        };
+        self.verb() == Some(VoiceVerb::Conference) && is_it
+    }
+
+    /// Whether it tells of a conference that is not the one where the parties meet now.
+    fn is_of_another(&self, callback: &VoiceCallback) -> bool {
+        let (known, told) = (self.call.conference.as_deref(), callback.value("ConferenceSid"));
+        known.is_some() && told.is_some() && known != told
     }
 
     /// Whether it tells of a call that an earlier instruction of the reservation has made.
@@ -303,13 +314,14 @@ impl Leg<'_, '_, '_> {
     /// The same of a report of the conference.
     fn knows_conference_report(&mut self, callback: &VoiceCallback) -> bool {
         self.learn_conference(callback);
-        is_known(&mut self.call.conference_reports, callback)
+        !self.is_of_another(callback) && is_known(&mut self.call.conference_reports, callback)
     }
 
-    /// Another conference of that name counts its reports from the beginning.
+    /// Another conference of that name counts its reports from the beginning. What ends an earlier one may come late.
     fn learn_conference(&mut self, callback: &VoiceCallback) {
         let conference = callback.value("ConferenceSid");
-        if conference.is_some() && conference != self.call.conference.as_deref() {
+        let is_end = is_event(callback, "conference-end") || is_event(callback, "participant-leave");
+        if conference.is_some() && conference != self.call.conference.as_deref() && !is_end {
             self.call.conference_reports = 0;
             self.call.conference = conference.map(Arc::from);
         }
@@ -349,6 +361,9 @@ impl Leg<'_, '_, '_> {
 
     fn conference_event(&mut self, callback: &VoiceCallback) {
         self.learn_conference(callback);
+        if self.is_of_another(callback) {
+            return;
+        }
         let call = callback.value("CallSid");
         match callback.value("StatusCallbackEvent") {
             Some("participant-join") if call.is_some() && call == self.call.customer_call.as_deref() => {
@@ -370,9 +385,11 @@ impl Leg<'_, '_, '_> {
             }
             Some("conference-end") => {
                 self.call.is_customer_there = false;
-                // One whose telephone still rings was not in it.
                 if self.call.is_answered {
                     self.worker_is_gone(None);
+                } else {
+                    // One whose telephone still rings was not in it, and will begin another.
+                    self.call.conference = None;
                 }
             }
             Some(_) | None => {}
@@ -471,6 +488,10 @@ impl Leg<'_, '_, '_> {
         };
         self.instruction = Some(instruction);
     }
+}
+
+fn is_event(callback: &VoiceCallback, event: &str) -> bool {
+    callback.value("StatusCallbackEvent") == Some(event)
 }
 
 /// Whether a call with this status has ended.
