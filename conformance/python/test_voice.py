@@ -663,10 +663,10 @@ def test_a_caller_who_hangs_up_on_the_way_to_a_worker_who_has_accepted_leaves_no
     assert desk.fetch(task).assignment_status == "wrapping"
 
 
-def conferenced_with_two(desk, voice):
+def conferenced_with_two(desk, voice, task_of=inbound):
     """A Task that is offered to Ann and to Bob, who are both being called: their reservations and the requests."""
     desk.context.task_queues(desk.support_queue.sid).update(max_reserved_workers=2)
-    task = inbound(desk)
+    task = task_of(desk)
     reservations = desk.reservations(task)
     assert [reservation.worker_name for reservation in reservations] == ["Ann", "Bob"]
     for reservation in reservations:
@@ -710,6 +710,46 @@ def test_the_caller_is_moved_once_when_two_workers_answer(desk, voice):
     voice.conference(calls[1], CONFERENCE, "participant-join", CallSid=CALLER)
     assert status_of(desk, task, reservations[0]) == "accepted"
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("second_answers", ["before", "after"])
+def test_a_customer_who_is_called_for_a_worker_who_hangs_up_is_that_of_the_next(desk, voice, refused, second_answers):
+    def outbound(desk):
+        return desk.create("support", outbound_to="+15550123", **{"from": "+15550100"})
+
+    task, (ann, bob), calls = conferenced_with_two(desk, voice, outbound)
+    path, arrived, go_on = f"/Conferences/{task.sid}/Participants", threading.Event(), threading.Event()
+
+    def answer(request):
+        arrived.set()
+        assert go_on.wait(10)
+        if refused:
+            return 400, {"code": 13224, "message": "invalid number"}
+        return 201, {"call_sid": voice.calls.setdefault(request.token, voice.new_sid("CA")), "conference_sid": CONFERENCE}
+
+    voice.answers[path] = answer
+    voice.report(calls[0], call_of(voice, calls[0]), "in-progress")
+    assert arrived.wait(10), "the customer is called"
+    if second_answers == "before":
+        voice.report(calls[1], call_of(voice, calls[1]), "in-progress")
+    voice.report(calls[0], call_of(voice, calls[0]), "completed")
+    if second_answers == "after":
+        voice.report(calls[1], call_of(voice, calls[1]), "in-progress")
+    assert [status_of(desk, task, offer) for offer in (ann, bob)] == ["canceled", "pending"]
+    go_on.set()
+    desk.clock.quiet()
+    _, _, customer = voice.asked(path)
+    assert customer["To"] == "+15550123", "called once"
+    if refused:
+        assert status_of(desk, task, bob) == "canceled"
+        assert desk.fetch(task).assignment_status == "canceled"
+        assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, calls[1])}")] == ["completed"]
+    else:
+        assert status_of(desk, task, bob) == "accepted"
+        assert voice.asked(f"/Calls/{call_of(voice, customer)}") == [], "the customer stays"
+        participants = attributes_of(desk, task)["conference"]["participants"]
+        assert participants == {"worker": call_of(voice, calls[1]), "customer": call_of(voice, customer)}
 
 
 def test_a_caller_who_cannot_be_moved_lets_no_worker_wait(desk, voice):

@@ -131,6 +131,11 @@ fn end_of_call(about: About) -> Content {
     Content::Voice { step: VoiceStep::HangUp, form: requests::form([("Status", "completed")]), about }
 }
 
+/// Whether a step brings the customer to the Worker.
+const fn is_for_customer(step: VoiceStep) -> bool {
+    matches!(step, VoiceStep::MoveCaller | VoiceStep::CallCustomer)
+}
+
 /// The call that a step has placed.
 fn placed_call(step: VoiceStep, answer: &ApiAnswer) -> Option<Arc<str>> {
     let places = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
@@ -267,6 +272,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     }
 
     fn ask(&mut self, step: VoiceStep, url: String, form: Form) {
+        self.call.is_customer_sent_for |= is_for_customer(step);
         let about = self.about();
         let content = Content::Voice { step, form, about };
         self.sends.push(delivery(self.turn.state().workspace(), url, content));
@@ -337,6 +343,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     }
 
     fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
+        self.call.is_customer_sent_for &= !is_for_customer(step);
         let mut answer = ApiAnswer::of(outcome);
         let is_call = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
         let is_success = answer.is_success() && !(is_call && answer.call().is_none());
@@ -346,13 +353,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         match step {
             VoiceStep::CallWorker if is_success => self.worker_is_called(&answer),
             VoiceStep::Redirect if is_success => self.accept(),
-            // The offer has ended while the customer was being called.
-            VoiceStep::CallCustomer if is_success && !self.is_held() => self.answered_too_late(step, outcome),
-            VoiceStep::CallCustomer if is_success => {
-                self.call.customer_call = answer.call();
-                self.note_conference();
-                self.accept();
-            }
+            VoiceStep::CallCustomer if is_success => self.customer_is_called(&answer),
             VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp | VoiceStep::RedirectOnly
                 if is_success => {}
             VoiceStep::CallWorker => {
@@ -442,8 +443,10 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                     self.note_conference();
                     return self.accept();
                 }
-                // The customer is sent for once; the arrival is told to every reservation that waits for it.
-                if !self.waiting_for_customer().is_empty() {
+                // The customer is sent for once, maybe for one who has hung up meanwhile; the arrival is told to every
+                // reservation that waits for it.
+                let is_sent_for = self.others_of_room().any(|(_, call)| call.is_customer_sent_for);
+                if is_sent_for || !self.waiting_for_customer().is_empty() {
                     return;
                 }
                 let instruction = self.instruction.clone().expect("it has a verb");
@@ -506,13 +509,36 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
     }
 
-    /// The customer of an outbound Task could not be called: its reservation goes, and then it.
+    /// The customer of an outbound Task is being called: for the Worker who has answered or, if that one has hung up
+    /// meanwhile, for another who waits.
+    fn customer_is_called(&mut self, answer: &ApiAnswer) {
+        let customer = answer.call().expect("a success names the call");
+        if self.is_held() {
+            return self.meet(customer);
+        }
+        let Some(&next) = self.waiting_for_customer().first() else { return self.end_call(&customer) };
+        let mut leg = Leg::of(self.turn, self.api, next);
+        leg.meet(customer);
+        let sends = leg.end();
+        self.sends.extend(sends);
+    }
+
+    fn meet(&mut self, customer: Arc<str>) {
+        self.call.customer_call = Some(customer);
+        self.note_conference();
+        self.accept();
+    }
+
+    /// The customer of an outbound Task could not be called: the reservations that wait go, and then it.
     fn customer_is_lost(&mut self, answer: &ApiAnswer) {
         self.warn(CONFERENCE_REFUSED, &answer.problem);
-        if self.is_held() {
-            let task = self.reservation().task;
-            let reason_code = Some(answer.code().unwrap_or(CONFERENCE_REFUSED));
-            end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+        let (task, held) = (self.reservation().task, self.is_held().then_some(self.id));
+        let waiting: Vec<_> = held.into_iter().chain(self.waiting_for_customer()).collect();
+        let reason_code = Some(answer.code().unwrap_or(CONFERENCE_REFUSED));
+        for reservation in &waiting {
+            end_setup(self.turn, *reservation, SetupOutcome::Failed { reason_code });
+        }
+        if !waiting.is_empty() {
             cancel_task(self.turn, task, &answer.problem);
         }
     }

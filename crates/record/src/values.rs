@@ -129,6 +129,7 @@ message!(VoiceCallMessage for VoiceCall {
     9 call_reports: u64 [uint64],
     10 conference_reports: u64 [uint64],
     11 is_customer_there: bool [bool],
+    12 is_customer_sent_for: bool [bool],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

@@ -54,6 +54,8 @@ pub struct VoiceCall {
     pub is_answered: bool,
     /// The Worker's call is over, or has been hung up.
     pub is_over: bool,
+    /// A request for the customer, to be moved or called to the Worker, is under way.
+    pub is_customer_sent_for: bool,
     /// The customer is in the conference.
     pub is_customer_there: bool,
     /// Which numbers below 64 the reports of the Worker's call and of the conference had so far: one bit each.

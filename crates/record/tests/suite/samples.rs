@@ -34,6 +34,7 @@ fn voice_call() -> VoiceCall {
         conference: Some("CF00000000000000000000000000000001".into()),
         is_answered: true,
         is_over: false,
+        is_customer_sent_for: false,
         is_customer_there: false,
         requests: 3,
         requests_before: 1,
