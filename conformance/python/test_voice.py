@@ -79,11 +79,21 @@ def test_a_worker_who_answers_is_connected_with_the_caller(desk, voice):
     call = worker_call(desk, task)
     voice.report(request, call, "ringing")
     assert status_of(desk, task, reservation) == "pending"
+    moving, go_on = threading.Event(), threading.Event()
+
+    def answer(_request):
+        moving.set()
+        assert go_on.wait(10)
+        return 200, {"sid": CALLER}
+
+    voice.answers[f"/Calls/{CALLER}"] = answer
     voice.report(request, call, "in-progress")
-    assert status_of(desk, task, reservation) == "accepted"
+    assert moving.wait(10)
+    assert status_of(desk, task, reservation) == "pending", "until the caller is on the way"
     leg = voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
     assert leg.headers["Content-Type"] == "text/xml; charset=utf-8"
     assert f">{reservation.sid}</Conference>" in leg.text
+    go_on.set()
     desk.clock.quiet()
     (moved,) = voice.asked(f"/Calls/{CALLER}")
     assert f">{reservation.sid}</Conference>" in moved["Twiml"]
@@ -96,9 +106,9 @@ def test_the_worker_is_connected_even_when_its_leg_asks_before_the_report_comes(
     call = worker_call(desk, task)
     leg = voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
     assert f">{reservation.sid}</Conference>" in leg.text
-    assert status_of(desk, task, reservation) == "accepted"
     voice.report(request, call, "in-progress")
     desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "accepted"
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1, "the caller is moved once"
 
 
@@ -107,6 +117,7 @@ def test_the_end_of_the_call_is_the_begin_of_wrapping_up(desk, voice):
     task, reservation, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
     call = worker_call(desk, task)
     voice.report(request, call, "in-progress")
+    desk.clock.quiet()
     desk.happened()
     voice.report(request, call, "completed", CallDuration="31")
     assert status_of(desk, task, reservation) == "wrapping"
@@ -152,6 +163,7 @@ def test_the_post_work_activity_waits_for_the_end_of_the_call_even_when_the_work
     task, reservation, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
     call = worker_call(desk, task)
     voice.report(request, call, "in-progress")
+    desk.clock.quiet()
     assert status_of(desk, task, reservation) == "accepted"
     desk.context.tasks(task.sid).update(assignment_status=ending)
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Available", "the call goes on"
@@ -167,6 +179,7 @@ def test_a_worker_who_was_deleted_before_the_call_ends_goes_nowhere(desk, voice,
         task, _, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
         call, url = worker_call(desk, task), request["StatusCallback"]
         voice.report(request, call, "in-progress")
+        desk.clock.quiet()
     else:
         task, call = inbound(desk), "CA" + "9" * 32
         base = desk.clock.url.removesuffix("/Clock")
@@ -237,16 +250,54 @@ def test_a_deleted_workspace_lets_its_telephones_ring_no_longer(desk, voice):
     assert [request["Status"] for request in voice.asked(f"/Calls/{call}")] == ["completed"]
 
 
-def test_a_caller_who_has_hung_up_is_not_waited_for(desk, voice):
-    task, reservation, request = dequeued(desk, voice)
-    call = worker_call(desk, task)
-    voice.answers[f"/Calls/{CALLER}"] = (404, {"code": 20404, "message": "not in progress", "status": 404})
-    voice.report(request, call, "in-progress")
+GONE = [(404, {"code": 20404, "message": "not found"}), (400, {"code": 21220, "message": "Call is not in-progress"})]
+
+
+@pytest.mark.parametrize("answer", GONE)
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+def test_a_caller_who_has_hung_up_is_not_waited_for(desk, voice, instruction, answer):
+    task, reservation, request = instructed(desk, voice, instruction)
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    voice.report(request, call_of(voice, request), "in-progress")
     desk.clock.quiet()
-    (hung_up,) = voice.asked(f"/Calls/{call}")
+    (hung_up,) = voice.asked(f"/Calls/{call_of(voice, request)}")
     assert hung_up["Status"] == "completed"
-    voice.report(request, call, "completed")
-    assert status_of(desk, task, reservation) == "wrapping", "the Worker is not kept busy by a call that is over"
+    assert status_of(desk, task, reservation) == "canceled"
+    fetched = desk.fetch(task)
+    assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
+
+
+def instructed(desk, voice, instruction):
+    return dequeued(desk, voice) if instruction == "dequeue" else conferenced(desk, voice)
+
+
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+@pytest.mark.parametrize("answer", [(500, {}), (400, {"code": 21218, "message": "Invalid TwiML"}), (429, {})])
+def test_a_caller_who_cannot_be_moved_is_offered_again(desk, voice, instruction, answer):
+    task, reservation, request = instructed(desk, voice, instruction)
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    desk.happened()
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    moves = voice.asked(f"/Calls/{CALLER}")
+    assert len(moves) == (3 if answer[0] == 500 else 1)
+    assert len({move.token for move in moves}) == 1, "the same request is made again"
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
+    assert status_of(desk, task, reservation) == "canceled"
+    assert desk.fetch(task).assignment_status == "reserved", "it is offered again at once"
+    assert desk.happened()[0] == "reservation.canceled Ann"
+
+
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+def test_a_caller_is_moved_although_the_voice_api_fails_at_first(desk, voice, instruction):
+    task, reservation, request = instructed(desk, voice, instruction)
+    answers = iter([(503, {}), (200, {"sid": CALLER})])
+    voice.answers[f"/Calls/{CALLER}"] = lambda _request: next(answers)
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 2
+    assert voice.asked(f"/Calls/{call_of(voice, request)}") == [], "the Worker is not hung up"
+    assert status_of(desk, task, reservation) == ("accepted" if instruction == "dequeue" else "pending")
 
 
 def test_attributes_that_change_while_the_worker_is_called_do_not_change_who_waits(desk, voice):
@@ -319,6 +370,7 @@ def test_the_attributes_name_the_call_of_the_worker_who_has_answered(desk, voice
     assert worker_call(desk, task) == call_of(voice, requests_made[1]), "that of the last who was called"
     desk.happened()
     voice.report(requests_made[0], call_of(voice, requests_made[0]), "in-progress")
+    desk.clock.quiet()
     assert worker_call(desk, task) == call_of(voice, requests_made[0])
     assert desk.happened() == ["task.updated", "reservation.accepted Ann", "reservation.rescinded Bob"]
 
@@ -384,6 +436,7 @@ def test_the_end_of_a_call_that_was_replaced_is_not_that_of_the_one_in_its_place
     assert status_of(desk, task, reservation) == "pending"
     _, request = voice.asked("/Calls")
     voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
     assert status_of(desk, task, reservation) == "accepted"
 
 
@@ -594,17 +647,6 @@ def test_a_report_of_a_conference_that_comes_twice_is_passed_on_once(desk, voice
     desk.clock.quiet()
     room = [(callback["ConferenceSid"], callback["SequenceNumber"]) for callback in receiver.callbacks("/room")]
     assert room == [(first, "1"), (first, "2"), (first, "70"), (second, "1")]
-
-
-def test_a_caller_who_hangs_up_before_the_conference_ends_the_task(desk, voice):
-    task, reservation, request = conferenced(desk, voice)
-    voice.answers[f"/Calls/{CALLER}"] = (404, {"code": 20404, "message": "not in progress"})
-    voice.report(request, call_of(voice, request), "in-progress")
-    desk.clock.quiet()
-    fetched = desk.fetch(task)
-    assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
-    assert status_of(desk, task, reservation) == "canceled"
-    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
 
 
 def moved_into_the_conference(desk, voice):
@@ -870,6 +912,7 @@ def test_an_assignment_callback_may_answer_with_an_instruction_for_telephony(des
     (request,) = voice.asked("/Calls")
     assert (request["From"], request["Timeout"]) == ("+15550188", "15")
     voice.report(request, worker_call(desk, task), "in-progress")
+    desk.clock.quiet()
     assert desk.fetch(task).assignment_status == "assigned"
 
 
@@ -1204,6 +1247,7 @@ def test_the_provider_signs_for_the_address_that_it_was_given(tmp_path, voice, c
         assert send(given.replace(callback_url, "https://other.example.com")) == 401
         assert status_of(desk, task, reservation) == "pending"
         assert send(given) == 204
+        desk.clock.quiet()
         assert status_of(desk, task, reservation) == "accepted"
         # TwiML that an application writes may name the address that its clients use.
         assert send(given.replace(callback_url, public_url or server.url)) == 204

@@ -53,6 +53,9 @@ const REDIRECT_REFUSED: u32 = 40_122;
 const DEQUEUE_REFUSED: u32 = 40_133;
 const CONFERENCE_REFUSED: u32 = 40_145;
 
+/// The voice API's own number for a call that is over.
+const CALL_NOT_LIVE: u32 = 21_220;
+
 /// Number of a request that a reservation makes once, beside those that it counts.
 const ABANDONED: u64 = u64::MAX;
 
@@ -170,7 +173,11 @@ impl ApiAnswer {
 
     /// The call is not live any more.
     fn is_gone(&self) -> bool {
-        matches!(self.status, Some(400 | 404 | 409 | 410))
+        match self.status {
+            Some(404 | 410) => true,
+            Some(400 | 409) => self.code() == Some(CALL_NOT_LIVE),
+            Some(_) | None => false,
+        }
     }
 
     fn text(&self, member: &str) -> Option<Arc<str>> {
@@ -244,6 +251,10 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     fn verb(&self) -> Option<VoiceVerb> {
         self.instruction.as_ref().map(|instruction| instruction.verb)
+    }
+
+    fn is_conference(&self) -> bool {
+        self.verb() == Some(VoiceVerb::Conference)
     }
 
     /// On hold for the Worker's call. A redirect beside a `call` without `accept` has a hold of its own.
@@ -354,8 +365,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             VoiceStep::CallWorker if is_success => self.worker_is_called(&answer),
             VoiceStep::Redirect if is_success => self.accept(),
             VoiceStep::CallCustomer if is_success => self.customer_is_called(&answer),
-            VoiceStep::MoveCaller | VoiceStep::Supervise | VoiceStep::HangUp | VoiceStep::RedirectOnly
-                if is_success => {}
+            VoiceStep::MoveCaller if is_success => self.caller_is_moved(),
+            VoiceStep::Supervise | VoiceStep::HangUp | VoiceStep::RedirectOnly if is_success => {}
             VoiceStep::CallWorker => {
                 let verb = self.verb().unwrap_or(VoiceVerb::Dequeue);
                 if self.is_held() {
@@ -372,7 +383,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             VoiceStep::CallCustomer => self.customer_is_lost(&answer),
             VoiceStep::Supervise => self.warn(CONFERENCE_REFUSED, &answer.problem),
             // A call that is over cannot be hung up.
-            VoiceStep::HangUp if answer.is_gone() => {}
+            VoiceStep::HangUp if matches!(answer.status, Some(400 | 404 | 409 | 410)) => {}
             VoiceStep::HangUp => self.warn(DEQUEUE_REFUSED, &answer.problem),
         }
     }
@@ -430,39 +441,68 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             return;
         }
         match self.verb() {
-            Some(VoiceVerb::Dequeue) => {
+            Some(VoiceVerb::Conference) if self.transferred_conference().is_some() => self.accept(),
+            Some(VoiceVerb::Conference | VoiceVerb::Dequeue) => self.send_for_customer(),
+            Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {}
+        }
+    }
+
+    /// The customer is sent for once. Whoever answers while one is on the way, maybe to one who has hung up meanwhile,
+    /// waits for the arrival.
+    fn send_for_customer(&mut self) {
+        if self.is_conference()
+            && (self.call.is_customer_there || self.others_of_room().any(|other| other.1.is_customer_there))
+        {
+            self.note_conference();
+            return self.accept();
+        }
+        let is_sent_for = self.rivals().any(|(_, call, _)| call.is_customer_sent_for);
+        if !is_sent_for && self.waiting_for_customer().is_empty() {
+            self.bring_customer();
+        }
+    }
+
+    fn bring_customer(&mut self) {
+        if !self.is_conference() {
+            let conference = self.reservation().sid.to_string();
+            return self.move_caller(&requests::bridge_twiml(&conference, Some(&self.afterwards())));
+        }
+        let instruction = self.instruction.clone().expect("it has a verb");
+        let room = self.room_name();
+        let customer = self.attribute(&["outbound_to"]).filter(|_| self.call.customer_call.is_none());
+        if let Some(customer) = customer {
+            let from = self.attribute(&["from"]).unwrap_or_default();
+            let url = requests::participants_url(self.api, &room);
+            let form = requests::customer_form(&from, &customer, &instruction);
+            self.ask(VoiceStep::CallCustomer, url, form);
+        } else {
+            let afterwards = self.afterwards();
+            self.move_caller(&requests::customer_twiml(&room, &instruction, &afterwards));
+        }
+    }
+
+    /// The voice API has sent the caller to the Worker. Of the arrival in a conference that several share that tells.
+    fn caller_is_moved(&mut self) {
+        if self.is_held() {
+            if !self.is_conference() {
                 // Several may have been called for the Task.
                 self.note_worker_call();
                 self.accept();
-                let conference = self.reservation().sid.to_string();
-                self.move_caller(&requests::bridge_twiml(&conference, Some(&self.afterwards())));
             }
-            Some(VoiceVerb::Conference) if self.transferred_conference().is_some() => self.accept(),
-            Some(VoiceVerb::Conference) => {
-                if self.others_of_room().any(|(_, call)| call.is_customer_there) || self.call.is_customer_there {
-                    self.note_conference();
-                    return self.accept();
-                }
-                // The customer is sent for once, maybe for one who has hung up meanwhile; the arrival is told to every
-                // reservation that waits for it.
-                let is_sent_for = self.others_of_room().any(|(_, call)| call.is_customer_sent_for);
-                if is_sent_for || !self.waiting_for_customer().is_empty() {
-                    return;
-                }
-                let instruction = self.instruction.clone().expect("it has a verb");
-                let room = self.room_name();
-                let customer = self.attribute(&["outbound_to"]).filter(|_| self.call.customer_call.is_none());
-                if let Some(customer) = customer {
-                    let from = self.attribute(&["from"]).unwrap_or_default();
-                    let url = requests::participants_url(self.api, &room);
-                    let form = requests::customer_form(&from, &customer, &instruction);
-                    self.ask(VoiceStep::CallCustomer, url, form);
-                } else {
-                    let afterwards = self.afterwards();
-                    self.move_caller(&requests::customer_twiml(&room, &instruction, &afterwards));
-                }
-            }
-            Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {}
+        } else if !self.reservation().status.is_active() {
+            self.hand_over();
+        }
+    }
+
+    /// The customer is on the way to a Worker who is not there any more: the next who waits is the one to go to.
+    fn hand_over(&mut self) {
+        let waits_there = self.is_conference() && self.others_of_room().any(|other| waits(&other));
+        let next = self.waiting_for_customer().first().copied().filter(|_| !waits_there);
+        if let Some(next) = next {
+            let mut leg = Leg::of(self.turn, self.api, next);
+            leg.bring_customer();
+            let sends = leg.end();
+            self.sends.extend(sends);
         }
     }
 
@@ -476,7 +516,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     fn move_caller(&mut self, twiml: &str) {
         let Some(caller) = self.call.customer_call.clone() else { return self.hang_up() };
-        let url = requests::call_url(self.api, &caller);
+        let url = requests::move_url(self.api, &caller);
         self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
     }
 
@@ -516,7 +556,11 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         if self.is_held() {
             return self.meet(customer);
         }
-        let Some(&next) = self.waiting_for_customer().first() else { return self.end_call(&customer) };
+        let next = self.others_of_room().find(waits).map(|(other, ..)| other.id);
+        let Some(next) = next else {
+            self.end_call(&customer);
+            return self.hand_over();
+        };
         let mut leg = Leg::of(self.turn, self.api, next);
         leg.meet(customer);
         let sends = leg.end();
@@ -550,7 +594,13 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
         self.call.is_over = true;
         if self.is_held() {
-            return end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+            end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+        }
+        // One who dequeues has the customer once the request for that is answered: until then there is nobody to hand
+        // over.
+        let is_for_nobody = !self.reservation().status.is_active() && self.is_conference() && self.call.is_answered;
+        if is_for_nobody && !self.call.is_customer_sent_for {
+            self.hand_over();
         }
         let activity = self.instruction.as_ref().and_then(|instruction| instruction.text("post_work_activity_sid"));
         let activity = activity.and_then(Sid::parse);
@@ -609,25 +659,30 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         room_name(self.instruction.as_ref(), self.task())
     }
 
-    /// The other reservations of the Task that bring, or brought, its customer into the same conference.
-    fn others_of_room(&self) -> impl Iterator<Item = (&Reservation, &VoiceCall)> {
-        let (state, task, room) = (self.turn.state(), self.task(), self.room_name());
+    /// The other reservations of the Task that bring, or brought, its customer to their Worker.
+    fn rivals(&self) -> impl Iterator<Item = Rival<'_>> {
+        let (state, task) = (self.turn.state(), self.task());
         let others = task.reservations.iter().filter(|id| **id != self.id).filter_map(|id| state.reservation(*id));
-        let calls = others.filter_map(|other| Some((other, other.call.as_deref()?)));
-        calls.filter(move |(_, call)| {
-            let instruction = VoiceInstruction::from_json(&call.instruction);
+        let calls = others.filter_map(|other| {
+            let call = other.call.as_deref()?;
+            Some((other, call, VoiceInstruction::from_json(&call.instruction)?))
+        });
+        calls.filter(|(_, call, instruction)| {
             call.customer_call == self.call.customer_call
-                && instruction.as_ref().is_some_and(|instruction| instruction.verb == VoiceVerb::Conference)
-                && room_name(instruction.as_ref(), task) == room
+                && matches!(instruction.verb, VoiceVerb::Dequeue | VoiceVerb::Conference)
         })
     }
 
-    /// Those of them whose Worker has answered, and who wait for the customer only.
+    /// Those of them whose parties meet in the same conference.
+    fn others_of_room(&self) -> impl Iterator<Item = Rival<'_>> {
+        let (task, room) = (self.task(), self.room_name());
+        self.rivals().filter(move |(_, _, instruction)| {
+            instruction.verb == VoiceVerb::Conference && room_name(Some(instruction), task) == room
+        })
+    }
+
     fn waiting_for_customer(&self) -> Vec<Id<Reservation>> {
-        let waits = |(other, call): &(&Reservation, &VoiceCall)| {
-            other.status == ReservationStatus::Pending && other.is_on_hold() && call.is_answered && !call.is_over
-        };
-        self.others_of_room().filter(waits).map(|(other, _)| other.id).collect()
+        self.rivals().filter(waits).map(|(other, ..)| other.id).collect()
     }
 
     fn write_attribute(&mut self, name: &str, json: &str) {
@@ -643,6 +698,14 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     fn warn(&self, code: u32, reason: &str) {
         warn(code, self.turn.state().workspace().sid, self.reservation().sid, reason);
     }
+}
+
+/// A reservation that competes for the customer, and its instruction.
+type Rival<'r> = (&'r Reservation, &'r VoiceCall, VoiceInstruction);
+
+/// Whether its Worker has answered and waits for the customer only.
+fn waits((reservation, call, _): &Rival<'_>) -> bool {
+    reservation.status == ReservationStatus::Pending && reservation.is_on_hold() && call.is_answered && !call.is_over
 }
 
 fn room_name(instruction: Option<&VoiceInstruction>, task: &Task) -> Arc<str> {

@@ -352,7 +352,8 @@ impl Leg<'_, '_, '_> {
     /// What a Worker who has answered is connected to.
     fn worker_leg(&self) -> Answer {
         let reservation = self.reservation();
-        if reservation.status == ReservationStatus::Accepted && !self.call.is_over {
+        let is_wanted = reservation.status == ReservationStatus::Accepted || self.call.is_answered && self.is_held();
+        if is_wanted && !self.call.is_over {
             twiml(&requests::bridge_twiml(&reservation.sid.to_string(), None))
         } else {
             twiml(HANG_UP)

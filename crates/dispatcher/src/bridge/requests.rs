@@ -9,7 +9,7 @@ use pointsman_engine::{Reservation, Sid, Task, Workspace};
 use pointsman_record::delivery::Form;
 
 use super::{Leg, VoiceApi, VoiceCallbackKind};
-use crate::limits::{RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
+use crate::limits::{MOVE_OVERRIDES, RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
 
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
 /// What the bridge itself has to know of a conference.
@@ -25,6 +25,11 @@ pub(super) fn calls_url(api: &VoiceApi) -> String {
 
 pub(super) fn call_url(api: &VoiceApi, call: &str) -> String {
     format!("{}/Calls/{}.json", api.account_url, escaped(call))
+}
+
+/// Where a caller is moved. The request may be made again: the outcome is the same, and a Worker is waiting.
+pub(super) fn move_url(api: &VoiceApi, call: &str) -> String {
+    format!("{}#{MOVE_OVERRIDES}", call_url(api, call))
 }
 
 pub(super) fn participants_url(api: &VoiceApi, conference: &str) -> String {
