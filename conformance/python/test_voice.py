@@ -754,6 +754,55 @@ def test_the_caller_is_moved_once_when_two_workers_answer(desk, voice):
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1
 
 
+@pytest.mark.parametrize("first_leaves", [None, "on the way", "afterwards"])
+@pytest.mark.parametrize("second", ["dequeue", "dial"])
+def test_a_caller_is_sent_to_one_worker_at_a_time(desk, voice, first_leaves, second):
+    """Ann has answered and the caller is on the way to her, when Bob answers."""
+    desk.context.task_queues(desk.support_queue.sid).update(max_reserved_workers=2)
+    task = inbound(desk)
+    ann, bob = desk.reservations(task)
+    ann.update(instruction="conference")
+    desk.clock.quiet()
+    (for_ann,) = voice.asked(f"/Conferences/{task.sid}/Participants")
+    if second == "dequeue":
+        bob.update(instruction="dequeue")
+        desk.clock.quiet()
+        (for_bob,) = voice.asked("/Calls")
+    moving, go_on, places = threading.Event(), threading.Event(), []
+
+    def answer(request):
+        moving.set()
+        assert go_on.wait(10)
+        places.append(re.search(r">(\w+)</Conference>", request["Twiml"])[1])
+        return 200, {"sid": CALLER}
+
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    voice.report(for_ann, call_of(voice, for_ann), "in-progress")
+    assert moving.wait(10)
+    if second == "dequeue":
+        voice.report(for_bob, call_of(voice, for_bob), "in-progress")
+    else:
+        base = desk.clock.url.removesuffix("/Clock")
+        assert voice.send(f"{base}/voice/dial-reservation/{bob.sid}", CallSid="CA" + "9" * 32).status_code == 200
+    if first_leaves == "on the way":
+        voice.report(for_ann, call_of(voice, for_ann), "completed")
+    go_on.set()
+    desk.clock.quiet()
+    if first_leaves == "afterwards":
+        voice.report(for_ann, call_of(voice, for_ann), "completed")
+        desk.clock.quiet()
+    if first_leaves or second == "dial":
+        assert places == [task.sid, bob.sid]
+        assert status_of(desk, task, bob) == "accepted"
+        assert status_of(desk, task, ann) == ("rescinded" if second == "dial" else "canceled")
+    else:
+        assert places == [task.sid]
+        voice.conference(for_ann, CONFERENCE, "participant-join", CallSid=CALLER, FriendlyName=task.sid)
+        assert [status_of(desk, task, reservation) for reservation in (ann, bob)] == ["accepted", "rescinded"]
+        desk.clock.quiet()
+        assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, for_bob)}")] == ["completed"]
+
+
 @pytest.mark.parametrize("refused", [False, True])
 @pytest.mark.parametrize("second_answers", ["before", "after"])
 def test_a_customer_who_is_called_for_a_worker_who_hangs_up_is_that_of_the_next(desk, voice, refused, second_answers):

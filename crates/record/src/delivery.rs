@@ -162,7 +162,8 @@ impl Delivery {
 
     /// The line that it stands in: events of one Task leave in order, else those of one Worker, else those of the
     /// Workspace. An assignment callback waits for nobody (reference: events-and-callbacks, section 6). Steps of one
-    /// instruction go one after the other, and so do the reports about it.
+    /// instruction go one after the other, and so do the reports about it; a caller is sent to one place after the other,
+    /// whichever reservations want that, so that the last decision holds.
     pub fn line(&self) -> [u8; 16] {
         match &self.content {
             Content::Assignment { .. } => self.sid(),
@@ -171,7 +172,9 @@ impl Delivery {
                 (None, Some(worker)) => worker.sid.bytes(),
                 (None, None) => self.workspace.bytes(),
             },
-            Content::Voice { about, .. } => beside(about.reservation, 1),
+            Content::Voice { step, about, .. } => {
+                moved_call(*step, &self.url).unwrap_or_else(|| beside(about.reservation, 1))
+            }
             Content::Report { about, .. } => beside(about.reservation, 2),
         }
     }
@@ -212,6 +215,14 @@ fn beside(reservation: Sid<Reservation>, lane: u8) -> [u8; 16] {
     let mut bytes = reservation.bytes();
     bytes[0] ^= lane;
     bytes
+}
+
+/// The digits of the call that a step sends elsewhere: `…/Calls/CA….json`.
+fn moved_call(step: VoiceStep, url: &str) -> Option<[u8; 16]> {
+    let moves = matches!(step, VoiceStep::MoveCaller | VoiceStep::Redirect | VoiceStep::RedirectOnly);
+    let (_, name) = url.rsplit_once("/CA").filter(|_| moves)?;
+    let digits = name.split('.').next().filter(|digits| digits.len() == 32)?;
+    u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
 }
 
 /// Writes a delivery down, for the outbox.
