@@ -1192,11 +1192,14 @@ def test_voice_routes_have_the_rules_for_bodies_and_methods_of_all_routes(desk, 
     assert (large.status_code, large.json()["code"]) == (413, 20413)
 
 
+def dial_url(desk, reservation) -> str:
+    return f"{desk.clock.url.removesuffix('/Clock')}/voice/dial-reservation/{reservation.sid}"
+
+
 def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
     task = inbound(desk)
     reservation = desk.offer(task)
-    base = desk.clock.url.removesuffix("/Clock")
-    url = f"{base}/voice/dial-reservation/{reservation.sid}?postWorkActivitySid={desk.activities['Break']}"
+    url = f"{dial_url(desk, reservation)}?postWorkActivitySid={desk.activities['Break']}"
     answer = voice.send(url, CallSid="CA" + "9" * 32)
     assert f">{reservation.sid}</Conference>" in answer.text
     assert status_of(desk, task, reservation) == "accepted"
@@ -1207,6 +1210,23 @@ def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
     voice.send(action_of(answer.text), CallSid="CA" + "9" * 32)
     assert status_of(desk, task, reservation) == "wrapping"
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
+
+
+def test_a_worker_may_take_the_caller_by_get(desk, voice):
+    """Its parameters are in the query then."""
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://a.example/x")
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    call = call_of(voice, request)
+    voice.report(request, call, "in-progress")
+    query = f"?CallSid={call}&CallStatus=in-progress&Direction=outbound-api"
+    answer = voice.send(dial_url(desk, reservation) + query, method="GET")
+    assert f">{reservation.sid}</Conference>" in answer.text
+    assert status_of(desk, task, reservation) == "accepted"
+    voice.report(request, call, "completed")
+    assert status_of(desk, task, reservation) == "wrapping", "it is the Worker's call that has ended"
 
 
 def test_a_caller_whom_a_worker_takes_goes_on_where_the_enqueue_request_said(desk, voice):

@@ -126,8 +126,9 @@ impl VoiceCallback {
         value(&self.query, name)
     }
 
+    /// What the provider tells: in the form, or with GET in the query.
     fn value(&self, name: &str) -> Option<&str> {
-        value(&self.form, name)
+        value(&self.form, name).or_else(|| self.query_value(name))
     }
 }
 
