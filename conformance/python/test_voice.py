@@ -1229,6 +1229,21 @@ def test_a_worker_may_take_the_caller_by_get(desk, voice):
     assert status_of(desk, task, reservation) == "wrapping", "it is the Worker's call that has ended"
 
 
+def test_a_worker_who_calls_in_is_not_called_any_longer(desk, voice):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://a.example/x")
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    call = call_of(voice, request)
+    voice.report(request, call, "ringing")
+    assert voice.send(dial_url(desk, reservation), CallSid="CA" + "9" * 32, Direction="inbound").status_code == 200
+    desk.clock.quiet()
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call}")] == ["completed"]
+    voice.report(request, call, "canceled")
+    assert status_of(desk, task, reservation) == "accepted", "the other call goes on"
+
+
 def test_a_caller_whom_a_worker_takes_goes_on_where_the_enqueue_request_said(desk, voice):
     task, reservation, _ = enqueued(desk, voice)
     desk.clock.advance(5)

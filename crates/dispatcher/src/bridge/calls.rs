@@ -476,6 +476,8 @@ impl Leg<'_, '_, '_> {
             instruction.fields.extend(told.map(|(name, url)| (*name, url.clone())));
             self.call.clone()
         } else {
+            // Where a `call` lets a telephone ring, nobody will answer it.
+            self.hang_up();
             let worker_call = callback.value("CallSid").map(Arc::from);
             let requests = self.call.requests;
             VoiceCall { worker_call, requests, requests_before: requests, ..VoiceCall::default() }
