@@ -375,6 +375,61 @@ def test_the_attributes_name_the_call_of_the_worker_who_has_answered(desk, voice
     assert desk.happened() == ["task.updated", "reservation.accepted Ann", "reservation.rescinded Bob"]
 
 
+@pytest.mark.parametrize("ending", ["busy", "completed"])
+def test_a_call_that_is_over_is_not_hung_up(desk, voice, ending):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    voice.report(request, call, ending)
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "canceled"
+    assert voice.asked(f"/Calls/{call}") == []
+
+
+def test_a_call_that_is_answered_after_its_offer_has_ended_is_hung_up_once(desk, voice):
+    task, _, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    desk.context.tasks(task.sid).update(assignment_status="canceled", reason="changed my mind")
+    voice.report(request, call, "in-progress")
+    voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
+    desk.clock.quiet()
+    assert [asked["Status"] for asked in voice.asked(f"/Calls/{call}")] == ["completed"]
+
+
+def test_a_telephone_that_rings_for_an_offer_that_has_ended_is_hung_up_once_it_is_known(desk, voice):
+    """The voice API placed the call, but did not answer."""
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    voice.answers["/Calls"] = (503, {})
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "canceled"
+    (request,) = voice.asked("/Calls")
+    call = voice.new_sid("CA")
+    for status in ("initiated", "ringing", "in-progress", "completed"):
+        voice.report(request, call, status)
+        desk.clock.quiet()
+        assert [asked["Status"] for asked in voice.asked(f"/Calls/{call}")] == ["completed"], status
+
+
+@pytest.mark.parametrize("status", ["ringing", "in-progress"])
+def test_a_report_of_the_caller_is_not_one_of_the_worker(desk, voice, status):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+
+    def answer(request):
+        voice.report(request, CALLER, status, SequenceNumber="2")
+        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers["/Calls"] = answer
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    assert worker_call(desk, task) == call_of(voice, request)
+    voice.report(request, call_of(voice, request), "in-progress", SequenceNumber="2")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "accepted"
+
+
 def test_a_call_that_is_placed_for_nobody_is_not_that_of_the_attributes(desk, voice):
     task = inbound(desk)
     reservation = desk.offer(task)

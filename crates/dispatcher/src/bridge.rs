@@ -393,13 +393,15 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         if let Some(conference) = answer.text("conference_sid") {
             self.call.conference = Some(conference);
         }
+        // A report may have told of it before; then it was hung up with its offer.
+        let is_new = self.call.worker_call.is_none();
         if let Some(call) = answer.call() {
             self.learn_worker_call(&call);
         }
         match self.verb() {
             Some(VoiceVerb::Call) if self.is_held() => self.accept(),
-            Some(_) | None if self.reservation().status.is_active() || self.call.is_over => {}
-            Some(_) | None => self.hang_up(),
+            Some(_) | None if is_new && !self.reservation().status.is_active() => self.hang_up(),
+            Some(_) | None => {}
         }
     }
 
@@ -434,8 +436,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
         self.call.is_answered = true;
         if !self.is_held() {
-            // A `call` without `accept` is the application's business.
-            if !self.reservation().status.is_active() {
+            // A `call` without `accept` is the application's business. With an offer that ended its call was hung up.
+            if self.reservation().status == ReservationStatus::Completed {
                 self.hang_up();
             }
             return;
@@ -594,6 +596,8 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
         self.call.is_over = true;
         if self.is_held() {
+            // Noted before the offer ends, which hangs up whoever is still called.
+            run(self.turn, Command::NoteCall { reservation: self.id, call: Box::new(self.call.clone()) });
             end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
         }
         // One who dequeues has the customer once the request for that is answered: until then there is nobody to hand

@@ -308,7 +308,11 @@ impl Leg<'_, '_, '_> {
     /// on it is known.
     fn knows_call_report(&mut self, callback: &VoiceCallback) -> bool {
         // The first report may come before the answer to the request for the call.
-        let is_own = self.call.worker_call.is_none() || self.call.worker_call.as_deref() == callback.value("CallSid");
+        let call = callback.value("CallSid");
+        let is_own = match &self.call.worker_call {
+            Some(known) => Some(&**known) == call,
+            None => call != self.call.customer_call.as_deref(),
+        };
         is_own && is_known(&mut self.call.call_reports, callback)
     }
 
@@ -331,11 +335,18 @@ impl Leg<'_, '_, '_> {
     /// Follows the Worker's call. What is told of another call, or late, changes nothing.
     fn progress(&mut self, callback: &VoiceCallback, status: &str) {
         let Some(call) = callback.value("CallSid") else { return };
+        if self.call.customer_call.as_deref() == Some(call) {
+            if is_over(status) {
+                self.caller_is_gone();
+            }
+            return;
+        }
         if self.call.worker_call.is_none() && !self.call.instruction.is_empty() {
             self.learn_worker_call(call);
-        }
-        if self.call.customer_call.as_deref() == Some(call) && is_over(status) {
-            return self.caller_is_gone();
+            // The offer ended before anybody knew what to hang up.
+            if !self.reservation().status.is_active() && !is_over(status) {
+                self.hang_up();
+            }
         }
         if self.call.worker_call.as_deref() != Some(call) {
             return;
