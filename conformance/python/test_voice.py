@@ -1004,6 +1004,43 @@ def test_a_supervisor_joins_silently_unless_told_otherwise(desk, voice):
     assert barge.names() == {"To", "From"}
 
 
+def test_a_supervisor_of_a_dequeue_joins_where_the_parties_are(desk, voice):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    # Of an earlier conversation.
+    attributes = attributes_of(desk, task) | {"conference": {"sid": "CF" + "a" * 32}}
+    desk.context.tasks(task.sid).update(attributes=json.dumps(attributes))
+    desk.context.tasks(task.sid).reservations(reservation.sid).update(
+        instruction="supervise", supervisor=desk.bob.sid, supervisor_mode="whisper"
+    )
+    desk.clock.quiet()
+    (whisper,) = voice.asked(f"/Conferences/{reservation.sid}/Participants")
+    assert (whisper["Coaching"], whisper["CallSidToCoach"]) == ("true", call)
+
+
+def test_nobody_whispers_to_a_worker_without_a_call(desk, voice):
+    task = inbound(desk)
+    desk.accept(task)
+    (reservation,) = desk.reservations(task)
+
+    def supervise(mode):
+        reservation.update(instruction="supervise", supervisor=desk.bob.sid, supervisor_mode=mode)
+        desk.clock.quiet()
+
+    supervise("whisper")
+    assert voice.asked() == [], "the supervisor would hear nobody"
+    supervise("monitor")
+    # The application may have brought the parties together itself.
+    conference = {"sid": CONFERENCE, "participants": {"worker": "CA" + "9" * 32, "customer": CALLER}}
+    task.update(attributes=json.dumps(attributes_of(desk, task) | {"conference": conference}))
+    supervise("whisper")
+    monitor, whisper = voice.asked()
+    assert monitor.path == f"/Conferences/{task.sid}/Participants"
+    assert (whisper.path, whisper["CallSidToCoach"]) == (f"/Conferences/{CONFERENCE}/Participants", "CA" + "9" * 32)
+
+
 # As answers of the assignment callback
 
 

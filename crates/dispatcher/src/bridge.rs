@@ -274,6 +274,18 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]))
     }
 
+    /// Where the parties are: a name or an identifier.
+    fn present_conference(&self) -> Arc<str> {
+        match self.verb() {
+            Some(VoiceVerb::Dequeue) => self.reservation().sid.to_string().into(),
+            Some(VoiceVerb::Conference) => self.call.conference.clone().unwrap_or_else(|| self.room_name()),
+            // The Worker accepted without a call of ours.
+            Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {
+                self.existing_conference().unwrap_or_else(|| self.task().sid.to_string().into())
+            }
+        }
+    }
+
     // Sending
 
     fn about(&mut self) -> About {
@@ -331,9 +343,11 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 (VoiceStep::CallWorker, url, self.conference_form(instruction))
             }
             VoiceVerb::Supervise => {
-                let conference = self.existing_conference().unwrap_or_else(|| self.task().sid.to_string().into());
-                let url = requests::participants_url(self.api, &conference);
-                (VoiceStep::Supervise, url, self.supervise_form(instruction))
+                let Some(form) = self.supervise_form(instruction) else {
+                    return self.warn(CONFERENCE_REFUSED, "no call of the worker is known to whom to whisper");
+                };
+                let url = requests::participants_url(self.api, &self.present_conference());
+                (VoiceStep::Supervise, url, form)
             }
         };
         self.ask(step, url, form);

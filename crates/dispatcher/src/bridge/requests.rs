@@ -125,19 +125,22 @@ impl Leg<'_, '_, '_> {
         form
     }
 
-    pub(super) fn supervise_form(&self, instruction: &VoiceInstruction) -> Form {
+    /// `None`: a whisper needs the call of the Worker who is to hear it.
+    pub(super) fn supervise_form(&self, instruction: &VoiceInstruction) -> Option<Form> {
         let from = self.attribute(&["from"]).unwrap_or_default();
         let to = contact(instruction.text("to").unwrap_or_default());
         let mut form = form([("From", &*from), ("To", &*to)]);
         match instruction.text("supervisor_mode") {
             Some("whisper") => {
+                let known = self.call.worker_call.clone().filter(|_| !self.call.is_over);
+                let call = known.or_else(|| self.attribute(&["conference", "participants", "worker"]))?;
                 form.push(("Coaching".into(), "true".into()));
-                form.extend(self.call.worker_call.clone().map(|call| ("CallSidToCoach".into(), call)));
+                form.push(("CallSidToCoach".into(), call));
             }
             Some("barge") => {}
             Some(_) | None => form.push(("Muted".into(), "true".into())),
         }
-        form
+        Some(form)
     }
 }
 
