@@ -971,6 +971,37 @@ def test_a_conference_that_is_over_does_not_end_the_next_one_of_its_name(desk, v
         assert status_of(desk, task, reservation) == "accepted"
 
 
+@pytest.mark.parametrize("name, is_taken", [(".", False), ("..", False), ("x" * 65, False), ("é" * 64, True)])
+def test_the_name_of_a_room_is_a_part_of_a_path(desk, voice, voice_wire, name, is_taken):
+    task = inbound(desk)
+    path = f"/v1/Workspaces/{desk.sid}/Tasks/{task.sid}/Reservations/{desk.offer(task).sid}"
+    answer = voice_wire("POST", path, data={"Instruction": "conference", "RoomName": name})
+    desk.clock.quiet()
+    if is_taken:
+        assert answer.status_code == 200
+        assert [request.path for request in voice.asked()] == [f"/Conferences/{name}/Participants"]
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (400, 20001)
+        assert voice.asked() == []
+        assert desk.offer(task).reservation_status == "pending"
+
+
+def test_twiml_with_a_room_name_is_no_longer_than_the_voice_api_takes(desk, voice, voice_wire):
+    action = "https://app.example.org/".ljust(3_600, "x")
+    task, _, _ = enqueued(desk, voice, f"?action={quote(action)}")
+    for name, expected in (("'" * 64, "canceled"), ("x" * 30, "pending")):
+        reservation = desk.offer(task)
+        path = f"/v1/Workspaces/{desk.sid}/Tasks/{task.sid}/Reservations/{reservation.sid}"
+        voice_wire("POST", path, data={"Instruction": "conference", "RoomName": name})
+        desk.clock.quiet()
+        assert status_of(desk, task, reservation) == expected
+    (request,) = voice.asked()
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    assert len(moved["Twiml"]) <= 4_000
+
+
 def test_tasks_that_meet_in_one_room_hear_of_it_both(desk, voice, receiver):
     answer = {"instruction": "conference", "room_name": "all hands"}
     receiver.answers["/assign"] = (200, "application/json", json.dumps(answer))

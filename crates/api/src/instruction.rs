@@ -15,7 +15,7 @@ use pointsman_expression::Value as Json;
 use crate::errors::{self, ApiError, ErrorCode};
 use crate::execute::Instructed;
 use crate::json::Object;
-use crate::limits::RING_SECONDS_MAX;
+use crate::limits::{RING_SECONDS_MAX, ROOM_NAME_CHARS_MAX};
 use crate::parameters::{Case, Empty, HTTP_METHODS, Kind, Spec, Value, parse_sid};
 use crate::rejections;
 use crate::target::Target;
@@ -550,6 +550,7 @@ pub fn check_instruction(
                 ignored = given.map(|_| &errors::CONFERENCE_POST_WORK_ACTIVITY);
             }
             check_activity(state, &instruction, &errors::CONFERENCE_POST_WORK_ACTIVITY)?;
+            check_room_name(&instruction)?;
         }
         VoiceVerb::Supervise => supervisor(state, &mut instruction)?,
     }
@@ -602,6 +603,16 @@ fn check_attributes(verb: VoiceVerb, task: &Task, transferred: bool) -> Result<(
         }
     };
     Err(ApiError::new(fault, &[]))
+}
+
+/// The name is a segment of a path, where dots alone lead elsewhere.
+fn check_room_name(instruction: &VoiceInstruction) -> Result<(), ApiError> {
+    let Some(name) = instruction.text("room_name") else { return Ok(()) };
+    if matches!(name, "." | "..") || ROOM_NAME_CHARS_MAX < name.chars().count() {
+        let message = format!("RoomName must have 1 to {ROOM_NAME_CHARS_MAX} characters and not be '.' or '..'");
+        return Err(ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]));
+    }
+    Ok(())
 }
 
 /// The text under these keys, unless it is empty.

@@ -23,6 +23,8 @@ pub const REASON_CHARS_MAX: usize = 4_096;
 /// Bytes of a URL; no more than callbacks can be sent to.
 pub const URL_BYTES_MAX: usize = 4_096;
 pub const TEXT_CHARS_MAX: usize = 16_384;
+/// Of a conference, which becomes a part of a path and of TwiML.
+pub const ROOM_NAME_CHARS_MAX: usize = 64;
 /// TaskQueues of one bulk request. Reference: statistics, section 8.4 [doc].
 pub const BULK_TASK_QUEUES_MAX: usize = 50;
 /// Thresholds of `SplitByWaitTime`, and the largest in seconds. Reference: statistics, section 3.4 [decide].

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
 use pointsman_api::{Instructed, json};
+use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
 use pointsman_engine::{
     AbandonedCall, Activity, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Timestamp, Turn,
     UpdateWorker, VoiceCall, Worker, Workspace,
@@ -25,7 +26,7 @@ use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, V
 pub use self::calls::{VoiceCallback, VoiceCallbackKind};
 pub(crate) use self::calls::{called, called_in_vain};
 use crate::batch::{VoiceOutcome, VoiceRequest};
-use crate::limits::REASON_CHARS_MAX;
+use crate::limits::{REASON_CHARS_MAX, TWIML_CHARS_MAX};
 
 /// How instructions that need telephony are carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -271,7 +272,9 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     /// The conference that the attributes name, of an accepted reservation or of whoever wrote them.
     fn existing_conference(&self) -> Option<Arc<str>> {
-        self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]))
+        let named = self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]));
+        // Dots alone would lead elsewhere in a path.
+        named.filter(|name| !matches!(&**name, "." | ".."))
     }
 
     /// Where the parties are: a name or an identifier.
@@ -336,6 +339,10 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 let form = requests::form([("Url", url), ("Method", "POST")]);
                 let step = if instruction.holds() { VoiceStep::Redirect } else { VoiceStep::RedirectOnly };
                 (step, requests::call_url(self.api, call), form)
+            }
+            VoiceVerb::Conference if !self.fits(instruction) => {
+                let reason = "the room name and the action make TwiML that no voice API takes";
+                return refuse(self.turn, self.id, instruction.verb, None, reason);
             }
             VoiceVerb::Conference => {
                 let conference = self.transferred_conference().unwrap_or_else(|| self.room_name());
@@ -522,11 +529,21 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
     }
 
+    /// Whether the TwiML for the customer is short enough, however long the call waits.
+    fn fits(&self, instruction: &VoiceInstruction) -> bool {
+        let afterwards = self.afterwards_of(i64::from(TASK_TIMEOUT_SECONDS_MAX));
+        let room = room_name(Some(instruction), self.task());
+        requests::customer_twiml(&room, instruction, &afterwards).chars().count() <= TWIML_CHARS_MAX
+    }
+
     /// The address that tells the caller how to go on after the conversation.
     fn afterwards(&self) -> String {
+        self.afterwards_of((self.turn.state().now().0 - self.task().date_created.0) / 1_000)
+    }
+
+    fn afterwards_of(&self, waited_seconds: i64) -> String {
         let task = self.task();
         let action = task.enqueue_action.as_deref();
-        let waited_seconds = (self.turn.state().now().0 - task.date_created.0) / 1_000;
         requests::afterwards_url(self.api, self.turn.state().workspace().sid, task.sid, action, waited_seconds)
     }
 
