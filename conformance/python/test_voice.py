@@ -375,6 +375,22 @@ def test_the_attributes_name_the_call_of_the_worker_who_has_answered(desk, voice
     assert desk.happened() == ["task.updated", "reservation.accepted Ann", "reservation.rescinded Bob"]
 
 
+def test_attributes_stay_in_the_words_of_who_wrote_them_but_for_the_call(desk, voice):
+    written = f'{{"type": "support", "to":"+1", "call_sid":"{CALLER}", "id": 9007199254740993, "price":10.10'
+    task = desk.context.tasks.create(workflow_sid=desk.flow.sid, attributes=written + "}")
+    for _ in range(2):
+        offer = desk.offer(task)
+        offer.update(instruction="dequeue")
+        desk.clock.quiet()
+        request = voice.asked("/Calls")[-1]
+        assert desk.fetch(task).attributes == f'{written},"worker_call_sid":"{call_of(voice, request)}"}}'
+        voice.report(request, call_of(voice, request), "busy")
+    given = quote('{"type":"support","z":10.10,"a":{"y":[1.0],"x":9007199254740993}}')
+    voice.send(enqueue_url(desk, f"?task={given}"), CallSid="CA" + "8" * 32)
+    (enqueued_task,) = [other for other in desk.context.tasks.list() if other.sid != task.sid]
+    assert enqueued_task.attributes.endswith(',"type":"support","z":10.10,"a":{"y":[1.0],"x":9007199254740993}}')
+
+
 @pytest.mark.parametrize("ending", ["busy", "completed"])
 def test_a_call_that_is_over_is_not_hung_up(desk, voice, ending):
     task, reservation, request = dequeued(desk, voice)

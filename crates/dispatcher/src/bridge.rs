@@ -8,9 +8,9 @@
 //! in the outbox until its answer is part of the state. So a restart loses nothing; at worst a request is made twice.
 
 mod calls;
+mod members;
 mod requests;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
@@ -20,7 +20,7 @@ use pointsman_engine::{
     AbandonedCall, Activity, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Timestamp, Turn,
     UpdateWorker, VoiceCall, Worker, Workspace,
 };
-use pointsman_expression::{Attributes, Object, Value};
+use pointsman_expression::{Attributes, Value};
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
 
 pub use self::calls::{VoiceCallback, VoiceCallbackKind};
@@ -722,7 +722,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     fn write_attribute(&mut self, name: &str, json: &str) {
         let task = self.task();
-        let (id, text) = (task.id, with_member(&task.attributes, name, json));
+        let (id, text) = (task.id, members::with_member(task.attributes.text(), name, json));
         match Attributes::parse(&text) {
             Ok(attributes) => run(self.turn, Command::WriteTaskAttributes { id, attributes }),
             // The customer's attributes fill their bound to the brim.
@@ -789,29 +789,6 @@ fn run(turn: &mut Turn<'_>, command: Command) {
 /// Cancels a Task if it still waits.
 fn cancel_task(turn: &mut Turn<'_>, id: Id<Task>, reason: &str) {
     run(turn, Command::AbandonTask { id, reason: reason.into() });
-}
-
-/// Attributes with one member set: a new one at the end, the rest in the words of whoever wrote it.
-fn with_member(attributes: &Attributes, name: &str, json: &str) -> String {
-    let object = attributes.value().as_object();
-    let is_new = object.is_none_or(|object| object.get(name).is_none());
-    let mut out = String::new();
-    if let Some(inner) = attributes.text().trim_end().strip_suffix('}').filter(|_| is_new) {
-        out.push_str(inner);
-    } else {
-        out.push('{');
-        for (key, value) in object.into_iter().flat_map(Object::iter).filter(|(key, _)| *key != name) {
-            json::text(&mut out, key);
-            let _ = write!(out, ":{value},");
-        }
-        out.truncate(out.trim_end_matches(',').len());
-    }
-    if !out.trim_end().ends_with('{') {
-        out.push(',');
-    }
-    json::text(&mut out, name);
-    let _ = write!(out, ":{json}}}");
-    out
 }
 
 /// A text as JSON.

@@ -16,7 +16,8 @@ use pointsman_engine::{
 use pointsman_expression::Attributes;
 use pointsman_record::delivery::{Delivery, Form, ReportMethod};
 
-use super::{Leg, VoiceApi, cancel_task, is_call_sid, requests};
+use super::members::Member;
+use super::{Leg, VoiceApi, cancel_task, is_call_sid, members, requests};
 use crate::limits::{ENQUEUE_AGAIN_MS, TWIML_CHARS_MAX};
 
 /// A request to the bridge, its signature checked.
@@ -644,21 +645,21 @@ fn call_attributes(callback: &VoiceCallback) -> Result<Attributes, ApiError> {
     let given = callback.query_value("task").unwrap_or("{}");
     let given =
         Attributes::parse(given).map_err(|error| ApiError::new(&errors::VOICE_ATTRIBUTES, &[("message", &error)]))?;
-    let mut members = String::new();
-    let mut object = Object::open(&mut members);
+    let mut merged = String::new();
+    let mut object = Object::open(&mut merged);
     for (parameter, attribute) in CALL_ATTRIBUTES {
         let wins = matches!(attribute, "call_sid" | "account_sid");
         if wins || given.value().as_object().is_none_or(|object| object.get(attribute).is_none()) {
             object.text(attribute, callback.value(parameter).unwrap_or_default());
         }
     }
-    for (name, value) in given.value().as_object().into_iter().flat_map(pointsman_expression::Object::iter) {
-        if !matches!(name, "call_sid" | "account_sid") {
-            object.raw(name, &value.to_string());
+    for Member { name, value } in members::members(given.text()) {
+        if !matches!(name.as_str(), "call_sid" | "account_sid") {
+            object.raw(&name, &given.text()[value]);
         }
     }
     object.close();
-    Attributes::parse(&members).map_err(|error| invalid(format!("the attributes of the task do not fit: {error}")))
+    Attributes::parse(&merged).map_err(|error| invalid(format!("the attributes of the task do not fit: {error}")))
 }
 
 fn whole_number(
