@@ -1018,6 +1018,22 @@ def test_twiml_with_a_room_name_is_no_longer_than_the_voice_api_takes(desk, voic
     assert len(moved["Twiml"]) <= 4_000
 
 
+@pytest.mark.parametrize("status", ["completed", "in-progress", None])
+def test_a_caller_who_leaves_the_conference_between_two_offers_ends_the_task(desk, voice, status):
+    task, _, request, _ = moved_into_the_conference(desk, voice)
+    voice.report(request, call_of(voice, request), "completed")
+    voice.conference(request, CONFERENCE, "participant-join", CallSid=CALLER)
+    following = desk.offer(task)
+    more = {"ParticipantCallStatus": status} if status else {}
+    voice.conference(request, CONFERENCE, "participant-leave", CallSid=CALLER, **more)
+    fetched = desk.fetch(task)
+    if status == "completed":
+        assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
+        assert status_of(desk, task, following) == "canceled"
+    else:
+        assert fetched.assignment_status == "reserved", "the caller may have been sent elsewhere"
+
+
 def test_tasks_that_meet_in_one_room_hear_of_it_both(desk, voice, receiver):
     answer = {"instruction": "conference", "room_name": "all hands"}
     receiver.answers["/assign"] = (200, "application/json", json.dumps(answer))

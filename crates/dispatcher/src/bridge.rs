@@ -571,10 +571,10 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
     }
 
-    /// The caller has hung up, on the way to the Worker or in the conversation.
+    /// The caller has hung up: on the way to the Worker, between two offers or in the conversation.
     fn caller_is_gone(&mut self) {
         let Reservation { status, task, .. } = *self.reservation();
-        if self.is_held() {
+        if self.is_held() || !status.is_active() {
             cancel_task(self.turn, task, "hangup");
         } else if status == ReservationStatus::Accepted && self.verb() == Some(VoiceVerb::Dequeue) {
             // Who came into their conference first would wait there alone.

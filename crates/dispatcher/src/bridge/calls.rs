@@ -389,8 +389,10 @@ impl Leg<'_, '_, '_> {
             }
             Some("participant-leave") if call.is_some() && call == self.call.customer_call.as_deref() => {
                 self.call.is_customer_there = false;
-                // One who is on the line still was sent elsewhere.
-                if callback.value("ParticipantCallStatus").is_none_or(is_over) {
+                // One who is on the line still was sent elsewhere. Where nobody says so, that is not to be believed of
+                // an offer that has ended.
+                let is_gone = callback.value("ParticipantCallStatus").map_or(self.is_held(), is_over);
+                if is_gone {
                     self.caller_is_gone();
                 }
             }
