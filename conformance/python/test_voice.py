@@ -1018,6 +1018,36 @@ def test_twiml_with_a_room_name_is_no_longer_than_the_voice_api_takes(desk, voic
     assert len(moved["Twiml"]) <= 4_000
 
 
+@pytest.mark.parametrize("elsewhere", ["told late", "redirected"])
+def test_a_caller_who_has_left_the_conference_is_moved_again(desk, voice, elsewhere):
+    task, _, request, _ = moved_into_the_conference(desk, voice)
+    voice.report(request, call_of(voice, request), "completed")
+    following = desk.offer(task)
+
+    def tell(event, number):
+        more = {"ParticipantCallStatus": "in-progress", "SequenceNumber": str(number)}
+        voice.conference(request, CONFERENCE, event, CallSid=CALLER, FriendlyName=task.sid, **more)
+
+    if elsewhere == "told late":
+        tell("participant-leave", 5)
+        tell("participant-join", 4)
+    else:
+        tell("participant-join", 4)
+        # Nobody has told yet that the caller left.
+        following.update(instruction="redirect", redirect_call_sid=CALLER, redirect_url="https://a.example/park")
+        desk.clock.quiet()
+    before = len(voice.asked(f"/Calls/{CALLER}"))
+    following.update(instruction="conference")
+    desk.clock.quiet()
+    _, request = voice.asked(f"/Conferences/{task.sid}/Participants")
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert status_of(desk, task, following) == "pending"
+    assert len(voice.asked(f"/Calls/{CALLER}")) == before + 1
+    tell("participant-join", 6)
+    assert status_of(desk, task, following) == "accepted"
+
+
 @pytest.mark.parametrize("status", ["completed", "in-progress", None])
 def test_a_caller_who_leaves_the_conference_between_two_offers_ends_the_task(desk, voice, status):
     task, _, request, _ = moved_into_the_conference(desk, voice)

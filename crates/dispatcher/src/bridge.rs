@@ -337,6 +337,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
                 let call = instruction.text("call_sid").expect("checked with the instruction");
                 let url = instruction.text("url").expect("checked with the instruction");
                 let form = requests::form([("Url", url), ("Method", "POST")]);
+                self.take_out(call);
                 let step = if instruction.holds() { VoiceStep::Redirect } else { VoiceStep::RedirectOnly };
                 (step, requests::call_url(self.api, call), form)
             }
@@ -549,8 +550,25 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
 
     fn move_caller(&mut self, twiml: &str) {
         let Some(caller) = self.call.customer_call.clone() else { return self.hang_up() };
+        self.take_out(&caller);
         let url = requests::move_url(self.api, &caller);
         self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
+    }
+
+    /// A caller who is sent elsewhere is not in a conference of the Task any more, whenever that is told.
+    fn take_out(&mut self, caller: &str) {
+        let is_in = |call: &VoiceCall| call.is_customer_there && call.customer_call.as_deref() == Some(caller);
+        if is_in(&self.call) {
+            self.call.is_customer_there = false;
+        }
+        let others = self.task().reservations.iter().filter_map(|id| self.turn.state().reservation(*id));
+        let left = others.filter(|other| other.id != self.id && other.call.as_deref().is_some_and(is_in));
+        for other in left.map(|other| other.id).collect::<Vec<_>>() {
+            let mut leg = Leg::of(self.turn, self.api, other);
+            leg.call.is_customer_there = false;
+            let sends = leg.end();
+            self.sends.extend(sends);
+        }
     }
 
     /// The caller who waits could not be sent to the Worker.

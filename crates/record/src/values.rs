@@ -130,6 +130,7 @@ message!(VoiceCallMessage for VoiceCall {
     10 conference_reports: u64 [uint64],
     11 is_customer_there: bool [bool],
     12 is_customer_sent_for: bool [bool],
+    13 customer_report: u64 [uint64],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

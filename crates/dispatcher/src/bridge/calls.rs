@@ -329,6 +329,7 @@ impl Leg<'_, '_, '_> {
         let is_end = is_event(callback, "conference-end") || is_event(callback, "participant-leave");
         if conference.is_some() && conference != self.call.conference.as_deref() && !is_end {
             self.call.conference_reports = 0;
+            self.call.customer_report = 0;
             self.call.conference = conference.map(Arc::from);
         }
     }
@@ -379,16 +380,17 @@ impl Leg<'_, '_, '_> {
             return;
         }
         let call = callback.value("CallSid");
+        let is_customer = call.is_some() && call == self.call.customer_call.as_deref();
         match callback.value("StatusCallbackEvent") {
-            Some("participant-join") if call.is_some() && call == self.call.customer_call.as_deref() => {
-                self.call.is_customer_there = true;
-                if self.call.is_answered && self.is_held() {
+            Some("participant-join") if is_customer => {
+                self.note_customer(callback, true);
+                if self.call.is_customer_there && self.call.is_answered && self.is_held() {
                     self.note_conference();
                     self.accept();
                 }
             }
-            Some("participant-leave") if call.is_some() && call == self.call.customer_call.as_deref() => {
-                self.call.is_customer_there = false;
+            Some("participant-leave") if is_customer => {
+                self.note_customer(callback, false);
                 // One who is on the line still was sent elsewhere. Where nobody says so, that is not to be believed of
                 // an offer that has ended.
                 let is_gone = callback.value("ParticipantCallStatus").map_or(self.is_held(), is_over);
@@ -409,6 +411,15 @@ impl Leg<'_, '_, '_> {
                 }
             }
             Some(_) | None => {}
+        }
+    }
+
+    /// Where the customer is: what was told later counts, also when it comes first.
+    fn note_customer(&mut self, callback: &VoiceCallback, is_there: bool) {
+        let number = callback.value("SequenceNumber").and_then(|number| number.parse::<u64>().ok());
+        if number.is_none_or(|number| self.call.customer_report <= number) {
+            self.call.customer_report = number.unwrap_or(self.call.customer_report);
+            self.call.is_customer_there = is_there;
         }
     }
 

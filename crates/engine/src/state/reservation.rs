@@ -56,8 +56,9 @@ pub struct VoiceCall {
     pub is_over: bool,
     /// A request for the customer, to be moved or called to the Worker, is under way.
     pub is_customer_sent_for: bool,
-    /// The customer is in the conference.
+    /// The customer is in the conference, as of the report with this number.
     pub is_customer_there: bool,
+    pub customer_report: u64,
     /// Which numbers below 64 the reports of the Worker's call and of the conference had so far: one bit each.
     pub call_reports: u64,
     pub conference_reports: u64,

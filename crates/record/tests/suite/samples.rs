@@ -36,6 +36,7 @@ fn voice_call() -> VoiceCall {
         is_over: false,
         is_customer_sent_for: false,
         is_customer_there: false,
+        customer_report: 0,
         requests: 3,
         requests_before: 1,
         call_reports: 5,
