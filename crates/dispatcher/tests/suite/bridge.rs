@@ -47,6 +47,8 @@ enum Happening {
     /// Of the Worker, of the Activity after the call, or of the Workflow, if nothing needs it.
     DeleteFor(&'static str),
     Wait(i64),
+    /// From here on it is the other of the two newest reservations that things happen to.
+    Other,
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -82,6 +84,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => proptest::sample::select(updates.to_vec()).prop_map(Happening::Update),
         1 => Just(Happening::Delete),
         1 => proptest::sample::select(vec!["Workers", "Activities", "Workflows"]).prop_map(Happening::DeleteFor),
+        2 => Just(Happening::Other),
         1 => proptest::sample::select(vec![0_i64, 1_000, 121_000, 601_000]).prop_map(Happening::Wait),
     ]
 }
@@ -94,6 +97,8 @@ struct Call {
     /// Collections of the Workspace, with the one object of each that may be deleted; the Worker may be where this is.
     deletable: BTreeMap<&'static str, String>,
     offline: String,
+    /// Of the reservation that things happen to.
+    worker_call: &'static str,
     asked: Vec<Arc<Delivery>>,
     steps: Vec<VoiceStep>,
 }
@@ -114,15 +119,40 @@ impl Call {
             ("Activities", text(&after, "sid")),
         ]);
         let offline = text(&offline, "sid");
-        Self { bench, path, task, deletable, offline, asked: Vec::new(), steps: Vec::new() }
+        Self { bench, path, task, deletable, offline, worker_call: FIRST, asked: Vec::new(), steps: Vec::new() }
     }
 
-    /// The newest reservation of the Task.
+    /// A second Worker, to whom the Task is offered as well.
+    fn with_two(attributes: &str) -> Self {
+        let mut call = Self::new("");
+        let first = |call: &mut Self, list: &str| {
+            let path = format!("{}/{list}", call.path);
+            text(&call.bench.request(MINE, "GET", &path, ""), "sid")
+        };
+        let (available, queue) =
+            (first(&mut call, "Activities?FriendlyName=Available"), first(&mut call, "TaskQueues"));
+        let worker = format!("FriendlyName=Bob&ActivitySid={available}");
+        let (workers, tasks) = (format!("{}/Workers", call.path), format!("{}/Tasks", call.path));
+        call.request("DELETE", &format!("{tasks}/{}", call.task.clone()), "");
+        assert_eq!(
+            call.request("POST", &format!("{}/TaskQueues/{queue}", call.path.clone()), "MaxReservedWorkers=2"),
+            200
+        );
+        assert_eq!(call.request("POST", &workers, &worker), 201);
+        let made = call.bench.request(MINE, "POST", &tasks, &format!("Attributes={attributes}"));
+        call.collect();
+        call.task = text(&made, "sid");
+        call
+    }
+
+    /// The newest reservation of the Task, or the one before.
     fn reservation(&mut self) -> Option<String> {
         let path = format!("{}/Tasks/{}/Reservations?PageSize=1000", self.path, self.task);
         let list = self.bench.request(MINE, "GET", &path, "");
         self.collect();
-        list.body.rsplit("/Reservations/").next().map(|rest| rest[..34].to_string()).filter(|sid| sid.starts_with("WR"))
+        let mut sids = list.body.rsplit("/Reservations/").map(|rest| rest.get(..34).unwrap_or_default());
+        let is_other = self.worker_call == SECOND;
+        sids.nth(usize::from(is_other)).filter(|sid| sid.starts_with("WR")).map(str::to_string)
     }
 
     fn status(&mut self) -> String {
@@ -189,21 +219,24 @@ impl Call {
                 }
             }
             Happening::Answer(status) => {
+                let call = self.worker_call;
                 let body = format!(
-                    r#"{{"sid":"{FIRST}","call_sid":"{FIRST}","conference_sid":"CF1","code":21215,"message":"no"}}"#
+                    r#"{{"sid":"{call}","call_sid":"{call}","conference_sid":"CF1","code":21215,"message":"no"}}"#
                 );
                 self.answer(VoiceOutcome::Answered { status: *status, body: body.into_bytes() });
             }
             Happening::Unreachable => self.answer(VoiceOutcome::Failed { reason: "refused".to_string() }),
             Happening::Progress(status) => {
-                self.voice(VoiceCallbackKind::Status(sid()), &[("CallSid", FIRST), ("CallStatus", status)]);
+                let form = [("CallSid", self.worker_call), ("CallStatus", status)];
+                self.voice(VoiceCallbackKind::Status(sid()), &form);
             }
             Happening::Conference(event, of_worker) => {
-                let call = if *of_worker { FIRST } else { CALLER };
+                let call = if *of_worker { self.worker_call } else { CALLER };
                 let form = [("ConferenceSid", "CF1"), ("StatusCallbackEvent", event), ("CallSid", call)];
                 self.voice(VoiceCallbackKind::Conference(sid()), &form);
             }
-            Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", FIRST)]),
+            Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", self.worker_call)]),
+            Happening::Other => self.worker_call = if self.worker_call == FIRST { SECOND } else { FIRST },
             Happening::DialReservation => {
                 let query = [("postWorkActivitySid", self.deletable["Activities"].clone())];
                 self.voice_with(VoiceCallbackKind::DialReservation(sid()), &query, &[("CallSid", FIRST)]);
@@ -241,9 +274,11 @@ proptest! {
     #[test]
     fn any_order_of_answers_and_reports_leaves_a_consistent_workspace(
         outbound in any::<bool>(),
+        two in any::<bool>(),
         happenings in proptest::collection::vec(happening(), 1..30),
     ) {
-        let mut call = Call::new(if outbound { OUTBOUND } else { ATTRIBUTES });
+        let attributes = if outbound { OUTBOUND } else { ATTRIBUTES };
+        let mut call = if two { Call::with_two(attributes) } else { Call::new(attributes) };
         for happening in &happenings {
             call.happens(happening);
         }
@@ -314,6 +349,32 @@ fn a_report_that_comes_before_the_answer_of_the_voice_api_counts() {
     call.happens(&Happening::Answer(200));
     assert_eq!(call.status(), "accepted");
     assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller]);
+}
+
+#[test]
+fn the_second_worker_who_answers_waits_for_the_caller_who_is_on_the_way_to_the_first() {
+    for first_leaves in [false, true] {
+        let mut call = Call::with_two(ATTRIBUTES);
+        call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+        call.happens(&Happening::Answer(201));
+        call.happens(&Happening::Progress("in-progress"));
+        call.happens(&Happening::Other);
+        call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:bob"));
+        call.happens(&Happening::Progress("in-progress"));
+        assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller, VoiceStep::CallWorker]);
+        if first_leaves {
+            call.happens(&Happening::Other);
+            call.happens(&Happening::Progress("completed"));
+            call.happens(&Happening::Other);
+        }
+        call.happens(&Happening::Answer(200));
+        assert_eq!(call.status(), if first_leaves { "pending" } else { "rescinded" });
+        let next = if first_leaves { VoiceStep::MoveCaller } else { VoiceStep::HangUp };
+        assert_eq!(call.steps[3..], [next]);
+        call.happens(&Happening::Answer(201));
+        call.happens(&Happening::Answer(200));
+        assert_eq!(call.status(), if first_leaves { "accepted" } else { "rescinded" });
+    }
 }
 
 #[test]
