@@ -585,7 +585,6 @@ def dequeue(flow):
     _, request, call = called(flow, "dequeue", dequeue_post_work_activity_sid=flow.office.activities["Break"])
     flow.at(4, "Ann answers")
     flow.voice.report(request, call, "in-progress")
-    flow.clock.quiet()
     flow.at(64, "the conversation is over")
     flow.voice.report(request, call, "completed", CallDuration="60")
 

@@ -79,21 +79,11 @@ def test_a_worker_who_answers_is_connected_with_the_caller(desk, voice):
     call = worker_call(desk, task)
     voice.report(request, call, "ringing")
     assert status_of(desk, task, reservation) == "pending"
-    moving, go_on = threading.Event(), threading.Event()
-
-    def answer(_request):
-        moving.set()
-        assert go_on.wait(10)
-        return 200, {"sid": CALLER}
-
-    voice.answers[f"/Calls/{CALLER}"] = answer
     voice.report(request, call, "in-progress")
-    assert moving.wait(10)
-    assert status_of(desk, task, reservation) == "pending", "until the caller is on the way"
+    assert status_of(desk, task, reservation) == "accepted"
     leg = voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
     assert leg.headers["Content-Type"] == "text/xml; charset=utf-8"
     assert f">{reservation.sid}</Conference>" in leg.text
-    go_on.set()
     desk.clock.quiet()
     (moved,) = voice.asked(f"/Calls/{CALLER}")
     assert f">{reservation.sid}</Conference>" in moved["Twiml"]
@@ -262,6 +252,10 @@ def test_a_caller_who_has_hung_up_is_not_waited_for(desk, voice, instruction, an
     desk.clock.quiet()
     (hung_up,) = voice.asked(f"/Calls/{call_of(voice, request)}")
     assert hung_up["Status"] == "completed"
+    if instruction == "dequeue":
+        voice.report(request, call_of(voice, request), "completed")
+        assert status_of(desk, task, reservation) == "wrapping", "the Worker is not kept busy by a call that is over"
+        return
     assert status_of(desk, task, reservation) == "canceled"
     fetched = desk.fetch(task)
     assert (fetched.assignment_status, fetched.reason) == ("canceled", "hangup")
@@ -273,7 +267,7 @@ def instructed(desk, voice, instruction):
 
 @pytest.mark.parametrize("instruction", ["dequeue", "conference"])
 @pytest.mark.parametrize("answer", [(500, {}), (400, {"code": 21218, "message": "Invalid TwiML"}), (429, {})])
-def test_a_caller_who_cannot_be_moved_is_offered_again(desk, voice, instruction, answer):
+def test_a_caller_who_cannot_be_moved_keeps_no_worker(desk, voice, instruction, answer):
     task, reservation, request = instructed(desk, voice, instruction)
     voice.answers[f"/Calls/{CALLER}"] = answer
     desk.happened()
@@ -283,6 +277,10 @@ def test_a_caller_who_cannot_be_moved_is_offered_again(desk, voice, instruction,
     assert len(moves) == (3 if answer[0] == 500 else 1)
     assert len({move.token for move in moves}) == 1, "the same request is made again"
     assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
+    if instruction == "dequeue":
+        voice.report(request, call_of(voice, request), "completed")
+        assert status_of(desk, task, reservation) == "wrapping"
+        return
     assert status_of(desk, task, reservation) == "canceled"
     assert desk.fetch(task).assignment_status == "reserved", "it is offered again at once"
     assert desk.happened()[0] == "reservation.canceled Ann"
@@ -862,16 +860,8 @@ def test_a_caller_is_sent_to_one_worker_at_a_time(desk, voice, first_leaves, sec
     if first_leaves == "afterwards":
         voice.report(for_ann, call_of(voice, for_ann), "completed")
         desk.clock.quiet()
-    if first_leaves or second == "dial":
-        assert places == [task.sid, bob.sid]
-        assert status_of(desk, task, bob) == "accepted"
-        assert status_of(desk, task, ann) == ("rescinded" if second == "dial" else "canceled")
-    else:
-        assert places == [task.sid]
-        voice.conference(for_ann, CONFERENCE, "participant-join", CallSid=CALLER, FriendlyName=task.sid)
-        assert [status_of(desk, task, reservation) for reservation in (ann, bob)] == ["accepted", "rescinded"]
-        desk.clock.quiet()
-        assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, for_bob)}")] == ["completed"]
+    assert places == [task.sid, bob.sid], "one after the other, and last to the one who has the Task"
+    assert [status_of(desk, task, reservation) for reservation in (ann, bob)] == ["rescinded", "accepted"]
 
 
 @pytest.mark.parametrize("refused", [False, True])

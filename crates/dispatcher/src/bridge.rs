@@ -466,7 +466,13 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
         match self.verb() {
             Some(VoiceVerb::Conference) if self.transferred_conference().is_some() => self.accept(),
-            Some(VoiceVerb::Conference | VoiceVerb::Dequeue) => self.send_for_customer(),
+            Some(VoiceVerb::Conference) => self.send_for_customer(),
+            Some(VoiceVerb::Dequeue) => {
+                // Several may have been called for the Task.
+                self.note_worker_call();
+                self.accept();
+                self.bring_customer();
+            }
             Some(VoiceVerb::Call | VoiceVerb::Redirect | VoiceVerb::Supervise) | None => {}
         }
     }
@@ -474,9 +480,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
     /// The customer is sent for once. Whoever answers while one is on the way, maybe to one who has hung up meanwhile,
     /// waits for the arrival.
     fn send_for_customer(&mut self) {
-        if self.is_conference()
-            && (self.call.is_customer_there || self.others_of_room().any(|other| other.1.is_customer_there))
-        {
+        if self.call.is_customer_there || self.others_of_room().any(|other| other.1.is_customer_there) {
             self.note_conference();
             return self.accept();
         }
@@ -505,15 +509,9 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
         }
     }
 
-    /// The voice API has sent the caller to the Worker. Of the arrival in a conference that several share that tells.
+    /// The voice API has sent the caller to the Worker. In a conference the arrival tells of it.
     fn caller_is_moved(&mut self) {
-        if self.is_held() {
-            if !self.is_conference() {
-                // Several may have been called for the Task.
-                self.note_worker_call();
-                self.accept();
-            }
-        } else if !self.reservation().status.is_active() {
+        if !self.reservation().status.is_active() {
             self.hand_over();
         }
     }
@@ -649,8 +647,7 @@ impl<'t, 'a, 'v> Leg<'t, 'a, 'v> {
             run(self.turn, Command::NoteCall { reservation: self.id, call: Box::new(self.call.clone()) });
             end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
         }
-        // One who dequeues has the customer once the request for that is answered: until then there is nobody to hand
-        // over.
+        // A customer who is on the way is handed over when the request for that is answered.
         let is_for_nobody = !self.reservation().status.is_active() && self.is_conference() && self.call.is_answered;
         if is_for_nobody && !self.call.is_customer_sent_for {
             self.hand_over();

@@ -300,10 +300,9 @@ fn a_dequeue_goes_from_the_call_of_the_worker_to_the_end_of_the_conversation() {
     assert_eq!(call.steps, [VoiceStep::CallWorker]);
     call.happens(&Happening::Answer(201));
     call.happens(&Happening::Progress("in-progress"));
-    assert_eq!(call.status(), "pending");
+    assert_eq!(call.status(), "accepted");
     assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller]);
     call.happens(&Happening::Answer(200));
-    assert_eq!(call.status(), "accepted");
     call.happens(&Happening::Progress("completed"));
     assert_eq!(call.status(), "wrapping");
     assert_eq!(call.steps.len(), 2);
@@ -322,7 +321,6 @@ fn a_worker_who_was_deleted_before_the_call_ends_is_not_moved() {
             ));
             call.happens(&Happening::Answer(201));
             call.happens(&Happening::Progress("in-progress"));
-            call.happens(&Happening::Answer(200));
         }
         call.happens(&Happening::Update("AssignmentStatus=completed"));
         call.happens(&Happening::DeleteFor("Workers"));
@@ -344,37 +342,27 @@ fn a_report_that_comes_before_the_answer_of_the_voice_api_counts() {
     let mut call = Call::new(ATTRIBUTES);
     call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
     call.happens(&Happening::Progress("in-progress"));
-    assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller]);
+    assert_eq!(call.status(), "accepted");
     call.happens(&Happening::Answer(201));
     call.happens(&Happening::Answer(200));
-    assert_eq!(call.status(), "accepted");
     assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller]);
 }
 
 #[test]
-fn the_second_worker_who_answers_waits_for_the_caller_who_is_on_the_way_to_the_first() {
-    for first_leaves in [false, true] {
-        let mut call = Call::with_two(ATTRIBUTES);
-        call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
-        call.happens(&Happening::Answer(201));
-        call.happens(&Happening::Progress("in-progress"));
-        call.happens(&Happening::Other);
-        call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:bob"));
-        call.happens(&Happening::Progress("in-progress"));
-        assert_eq!(call.steps, [VoiceStep::CallWorker, VoiceStep::MoveCaller, VoiceStep::CallWorker]);
-        if first_leaves {
-            call.happens(&Happening::Other);
-            call.happens(&Happening::Progress("completed"));
-            call.happens(&Happening::Other);
-        }
-        call.happens(&Happening::Answer(200));
-        assert_eq!(call.status(), if first_leaves { "pending" } else { "rescinded" });
-        let next = if first_leaves { VoiceStep::MoveCaller } else { VoiceStep::HangUp };
-        assert_eq!(call.steps[3..], [next]);
-        call.happens(&Happening::Answer(201));
-        call.happens(&Happening::Answer(200));
-        assert_eq!(call.status(), if first_leaves { "accepted" } else { "rescinded" });
-    }
+fn the_first_worker_who_answers_a_dequeue_has_the_task_and_the_other_is_hung_up() {
+    let mut call = Call::with_two(ATTRIBUTES);
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+    call.happens(&Happening::Answer(201));
+    call.happens(&Happening::Other);
+    call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:bob"));
+    call.happens(&Happening::Answer(201));
+    call.happens(&Happening::Progress("in-progress"));
+    assert_eq!(call.status(), "accepted");
+    call.happens(&Happening::Other);
+    assert_eq!(call.status(), "rescinded");
+    call.happens(&Happening::Progress("in-progress"));
+    assert_eq!(call.status(), "rescinded");
+    assert_eq!(call.steps.iter().filter(|step| **step == VoiceStep::MoveCaller).count(), 1);
 }
 
 #[test]
