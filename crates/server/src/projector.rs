@@ -124,7 +124,7 @@ impl Projector {
     /// Runs until it is told to end; the history is complete then, if the store works.
     pub(crate) fn run(self) {
         // Nobody but those who read the history waits for it.
-        priority::lower(priority::Niceness::Behind);
+        priority::lower();
         // What a crash has left over comes first.
         let mut is_behind = self.catch_up().is_err();
         let mut is_last = false;
