@@ -485,9 +485,8 @@ impl Deliveries {
     }
 }
 
-/// Scheme, host and port of an address.
 fn receiver_of(url: &str) -> Receiver {
-    CallbackUrl::parse(url).map_or_else(|_| "".into(), |url| url.request_url().origin().ascii_serialization().into())
+    CallbackUrl::parse(url).map_or_else(|_| "".into(), |url| url.receiver().into())
 }
 
 /// A number that looks random and is the same for the same delivery and pause.

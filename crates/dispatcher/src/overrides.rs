@@ -59,10 +59,8 @@ fn ignored(url: &str) -> Option<Ignored> {
     let has_fragment = url.contains('#');
     let url = has_fragment.then(|| CallbackUrl::parse(url).ok())??;
     let keys: Vec<&str> = url.ignored_overrides().iter().map(|part| part.key.as_str()).collect();
-    (!keys.is_empty()).then(|| Ignored {
-        receiver: url.request_url().origin().ascii_serialization(),
-        keys: keys.join(",").chars().take(REASON_CHARS_MAX).collect(),
-    })
+    (!keys.is_empty())
+        .then(|| Ignored { receiver: url.receiver(), keys: keys.join(",").chars().take(REASON_CHARS_MAX).collect() })
 }
 
 #[cfg(test)]

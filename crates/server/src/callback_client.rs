@@ -126,7 +126,7 @@ impl CallbackClient {
             is_trusted: attempt.is_trusted,
             keeps_connections: true,
         };
-        let receiver = attempt.url.request_url().origin().ascii_serialization();
+        let receiver = attempt.url.receiver();
         let sent = match self.request(key, attempt).await {
             // A receiver may close a connection that was kept in the moment in which it is used again. That says
             // nothing of the receiver: what was asked there is asked on a connection of its own.

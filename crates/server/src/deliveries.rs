@@ -13,6 +13,7 @@ use pointsman_dispatcher::{
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::{ReadError, Store};
+use pointsman_token::CallbackUrl;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use url::Url;
@@ -280,7 +281,7 @@ impl Running {
             self.attempts.spawn(async move {
                 let started = clock::instant();
                 let result = client.send(&attempt).await;
-                let receiver = attempt.url.request_url().origin().ascii_serialization();
+                let receiver = attempt.url.receiver();
                 Finished { id: attempt.id, delivery: attempt.delivery, receiver, result, elapsed: started.elapsed() }
             });
         }
@@ -416,7 +417,7 @@ fn problem(result: &AttemptResult) -> Option<(u32, String)> {
 
 /// Scheme, host and port of an address: what the log may show of it.
 fn receiver_of(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| "no address".to_owned(), |url| url.origin().ascii_serialization())
+    CallbackUrl::parse(url).map_or_else(|_| "no address".to_owned(), |url| url.receiver())
 }
 
 /// An address without credentials.

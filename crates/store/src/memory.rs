@@ -132,6 +132,21 @@ impl MemoryStore {
         }
         Ok(state)
     }
+
+    fn waiting(
+        &self,
+        after: OutboxNumber,
+        limit: usize,
+        is_asked_for: impl Fn(&OutboxEntry) -> bool,
+    ) -> Result<Vec<WaitingDelivery>, ReadError> {
+        let state = self.begin_read("read the outbox")?;
+        let waiting = state.outbox.range(OutboxNumber(after.0 + 1)..);
+        let waiting = waiting.filter(|(_, delivery)| !delivery.is_dead && is_asked_for(&delivery.entry));
+        Ok(waiting
+            .take(limit.min(limits::OUTBOX_PAGE_MAX))
+            .map(|(number, delivery)| WaitingDelivery { number: *number, entry: delivery.entry.clone() })
+            .collect())
+    }
 }
 
 /// What error messages name in place of a file.
@@ -403,12 +418,7 @@ impl Store for MemoryStore {
     }
 
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError> {
-        let state = self.begin_read("read the outbox")?;
-        let waiting = state.outbox.range(OutboxNumber(after.0 + 1)..).filter(|(_, delivery)| !delivery.is_dead);
-        Ok(waiting
-            .take(limit.min(limits::OUTBOX_PAGE_MAX))
-            .map(|(number, delivery)| WaitingDelivery { number: *number, entry: delivery.entry.clone() })
-            .collect())
+        self.waiting(after, limit, |_| true)
     }
 
     fn outbox_read_of(
@@ -417,13 +427,7 @@ impl Store for MemoryStore {
         after: OutboxNumber,
         limit: usize,
     ) -> Result<Vec<WaitingDelivery>, ReadError> {
-        let state = self.begin_read("read the outbox")?;
-        let is_asked_for = |delivery: &Delivery| !delivery.is_dead && delivery.entry.workspace == workspace;
-        let waiting = state.outbox.range(OutboxNumber(after.0 + 1)..).filter(|(_, delivery)| is_asked_for(delivery));
-        Ok(waiting
-            .take(limit.min(limits::OUTBOX_PAGE_MAX))
-            .map(|(number, delivery)| WaitingDelivery { number: *number, entry: delivery.entry.clone() })
-            .collect())
+        self.waiting(after, limit, |entry| entry.workspace == workspace)
     }
 
     fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError> {

@@ -90,6 +90,11 @@ impl CallbackUrl {
         &self.request_url
     }
 
+    /// Whom the request goes to: scheme, host and port, and nothing that could be secret.
+    pub fn receiver(&self) -> String {
+        self.request_url.origin().ascii_serialization()
+    }
+
     /// What is signed: the request URL, but for its port. Source: events and callbacks, section 12.2; ours.
     ///
     /// - https: no port, so that receivers behind a port-forwarding proxy see the same URL.
