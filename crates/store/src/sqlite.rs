@@ -1,6 +1,7 @@
 //! The store on SQLite: one directory, used by one process.
 //!
 //! - `journal`: records, outbox, meta; every commit is synchronized before it is acknowledged.
+//! - `trim`: deletes what nobody needs from the journal, with its appends.
 //! - `snapshots`: plain files, each written aside and renamed into place.
 //! - `history`: one database per UTC day, a projection that may fall back and is made again.
 //! - `ledger`: which days of the history there are, as the journal notes it.
@@ -18,6 +19,7 @@ mod ledger;
 mod log;
 mod outbox;
 mod snapshots;
+mod trim;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,7 +51,7 @@ pub struct Options {
     pub checkpoint_bytes: u64,
     /// Size of the journal's write-ahead log at which appends wait for a checkpoint to end.
     pub wal_bytes_max: u64,
-    /// How long a trim leaves the journal to the appends after each of its pieces.
+    /// How long a trim leaves the journal to the appends after each of its pieces; it goes on by itself when none came.
     pub trim_pause: Duration,
 }
 

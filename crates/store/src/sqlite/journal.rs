@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::{
 };
 
 use super::database::{self, FairMutex, FileKind, Readers, append_failed, read_failed, write_failed};
+use super::trim::Trim;
 use super::{ledger, log, outbox};
 
 pub(super) const FILE: &str = "journal.sqlite";
@@ -84,6 +86,8 @@ mod key {
 pub(super) struct Journal {
     path: PathBuf,
     writer: FairMutex<Writer>,
+    /// Held while a trim is under way.
+    trimming: Mutex<()>,
     readers: Readers,
     last_position: AtomicU64,
 }
@@ -97,6 +101,8 @@ struct Writer {
     stream_id_max: i64,
     /// Position after which an append failed with an unknown outcome.
     stopped_after: Option<Position>,
+    /// Of which appends take pieces with them.
+    trim: Option<Trim>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,9 +149,15 @@ impl Journal {
             streams,
             stream_id_max,
             stopped_after: None,
+            trim: None,
         };
-        let readers = Readers::new(&path);
-        Ok(Journal { path, writer: FairMutex::new(writer), readers, last_position: AtomicU64::new(last_position.0) })
+        Ok(Journal {
+            readers: Readers::new(&path),
+            path,
+            writer: FairMutex::new(writer),
+            trimming: Mutex::new(()),
+            last_position: AtomicU64::new(last_position.0),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -364,19 +376,23 @@ impl Journal {
             let mut writer = self.writer.lock();
             let last_position = writer.last_position;
             let deleted = self.write(&mut writer, "delete a stream", |transaction| {
-                delete_slice(transaction, id, SequenceNumber(i64::MAX as u64), last_position, last_position)
+                let all = SequenceNumber(i64::MAX as u64);
+                delete_slice(transaction, id, all, last_position, last_position, limits::TRIM_SLICE_RECORDS)
             })?;
             if deleted < limits::TRIM_SLICE_RECORDS {
                 self.write(&mut writer, "delete a stream", |transaction| {
                     transaction.execute("DELETE FROM streams WHERE id = ?1", [id])
                 })?;
                 writer.streams.remove(&stream);
+                if let Some(trim) = &mut writer.trim {
+                    trim.end_with(stream);
+                }
                 return Ok(());
             }
         }
     }
 
-    /// Deletes the records of a stream up to a sequence number and a position.
+    /// Deletes the records of a stream up to a sequence number and a position: with the appends while there are any.
     ///
     /// - `pause`: for the appends, after each piece.
     #[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but that appends get their share")]
@@ -387,27 +403,26 @@ impl Journal {
         position: Position,
         pause: Duration,
     ) -> Result<u64, WriteError> {
-        let Some(id) = self.writer.lock().streams.get(&stream).map(|stream| stream.id) else { return Ok(0) };
-        let mut trimmed = 0;
+        let _one_at_a_time = database::lock(&self.trimming);
+        {
+            let mut writer = self.writer.lock();
+            let Some(id) = writer.streams.get(&stream).map(|stream| stream.id) else { return Ok(0) };
+            writer.trim = Some(Trim::new(stream, id, up_to, position));
+        }
         loop {
             let mut writer = self.writer.lock();
-            let last_position = writer.last_position;
-            let deleted = self.write(&mut writer, "trim the journal", |transaction| {
-                let deleted = delete_slice(transaction, id, up_to, position, last_position)?;
-                transaction.execute(
-                    "UPDATE streams SET trimmed_sequence = coalesce(
-                         (SELECT min(sequence) - 1 FROM records WHERE stream = ?1), trimmed_sequence + ?2)
-                     WHERE id = ?1",
-                    params![id, deleted as i64],
-                )?;
-                seal_stream(transaction, id)?;
-                Ok(deleted)
-            })?;
-            drop(writer);
-            trimmed += deleted as u64;
-            if deleted < limits::TRIM_SLICE_RECORDS {
-                return Ok(trimmed);
+            let mut trim = writer.trim.take().expect("only a trim ends itself");
+            if trim.done().is_none() && !trim.take_carried() {
+                let last_position = writer.last_position;
+                let deleted =
+                    self.write(&mut writer, "trim the journal", |transaction| trim.delete(transaction, last_position))?;
+                trim.note(&deleted);
             }
+            if let Some(deleted) = trim.done() {
+                return Ok(deleted);
+            }
+            writer.trim = Some(trim);
+            drop(writer);
             std::thread::sleep(pause);
         }
     }
@@ -607,7 +622,7 @@ fn write_batch(
 ) -> Result<Position, AppendError> {
     let before = writer.last_position;
     let failed = |step| append_failed(step, path, before);
-    let transaction = writer
+    let mut transaction = writer
         .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed("begin a transaction"))?;
@@ -642,27 +657,35 @@ fn write_batch(
         }
     }
     outbox::change(&transaction, outbox).map_err(failed("change the outbox"))?;
+    let carried = match &mut writer.trim {
+        Some(trim) => trim.carry(&mut transaction, last, records.len()).map_err(failed("trim beside an append"))?,
+        None => None,
+    };
     transaction.commit().map_err(failed("commit an append"))?;
+    if let (Some(trim), Some(carried)) = (&mut writer.trim, carried) {
+        trim.note_carried(&carried);
+    }
     Ok(last)
 }
 
-/// Deletes at most one slice of a stream's records, oldest first, and remembers how far the journal had come.
-fn delete_slice(
-    transaction: &Transaction<'_>,
+/// Deletes the oldest records of a stream, at most `limit`, and remembers how far the journal had come.
+pub(super) fn delete_slice(
+    connection: &Connection,
     stream: i64,
     up_to: SequenceNumber,
     position: Position,
     last_position: Position,
+    limit: usize,
 ) -> rusqlite::Result<usize> {
-    let deleted = transaction
+    let deleted = connection
         .prepare_cached(
             "DELETE FROM records WHERE position IN (
                  SELECT position FROM records INDEXED BY records_by_stream
                  WHERE stream = ?1 AND sequence <= ?2 AND position <= ?3 ORDER BY sequence LIMIT ?4)",
         )?
-        .execute(params![stream, up_to.0 as i64, position.0 as i64, limits::TRIM_SLICE_RECORDS as i64])?;
-    meta_set_number(transaction, key::LAST_POSITION, last_position.0 as i64)?;
-    seal_meta(transaction)?;
+        .execute(params![stream, up_to.0 as i64, position.0 as i64, limit as i64])?;
+    meta_set_number(connection, key::LAST_POSITION, last_position.0 as i64)?;
+    seal_meta(connection)?;
     Ok(deleted)
 }
 
@@ -705,18 +728,18 @@ fn read_streams(connection: &Connection, path: &Path) -> Result<BTreeMap<StreamI
 }
 
 /// Brings the checksum of a stream up to date.
-fn seal_stream(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
-    let checksum: u32 = transaction
+pub(super) fn seal_stream(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    let checksum: u32 = connection
         .prepare_cached("SELECT stream, trimmed_sequence, deleting FROM streams WHERE id = ?1")?
         .query_row([id], |row| Ok(checksum::stream(id, &row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    transaction.prepare_cached("UPDATE streams SET checksum = ?2 WHERE id = ?1")?.execute(params![id, checksum])?;
+    connection.prepare_cached("UPDATE streams SET checksum = ?2 WHERE id = ?1")?.execute(params![id, checksum])?;
     Ok(())
 }
 
 /// Brings the checksum of the store's own values up to date.
-fn seal_meta(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let checksum = meta_checksum(transaction)?.expect("a value was just set");
-    meta_set_number(transaction, key::CHECKSUM, checksum.into())
+fn seal_meta(connection: &Connection) -> rusqlite::Result<()> {
+    let checksum = meta_checksum(connection)?.expect("a value was just set");
+    meta_set_number(connection, key::CHECKSUM, checksum.into())
 }
 
 /// `None`: none of the values is there.
@@ -802,7 +825,7 @@ fn read_ends(connection: &Connection, history_days: ledger::Days) -> rusqlite::R
 }
 
 fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
-    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
+    connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
 }
 
 fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {

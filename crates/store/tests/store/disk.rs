@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use pointsman_store::{
-    Epoch, HistoryOrder, HistoryQuery, OpenError, Options, OutboxNumber, Position, Record, Retention, Role,
+    Epoch, HistoryOrder, HistoryQuery, OpenError, Options, OutboxNumber, Position, ReadError, Record, Retention, Role,
     SequenceNumber, SqliteStore, Store, limits,
 };
 
@@ -131,20 +131,98 @@ fn a_deletion_that_was_cut_short_is_finished() {
     assert!(store.snapshots().unwrap().newest.is_empty());
 }
 
-#[test]
-fn appends_go_on_between_the_pieces_of_a_trim() {
-    let directory = scratch();
-    let options = Options { trim_pause: Duration::ZERO, ..Options::default() };
-    let store = SqliteStore::open(directory.path(), &options).unwrap();
+/// A store of which `count` records of the first stream are to be trimmed.
+fn to_be_trimmed(directory: &Path, trim_pause: Duration, count: u64) -> (SqliteStore, Epoch) {
+    let store = SqliteStore::open(directory, &Options { trim_pause, ..Options::default() }).unwrap();
     let epoch = store.begin_epoch().unwrap();
-    let pieces = 100;
-    let count = (pieces * limits::TRIM_SLICE_RECORDS) as u64;
     append(&store, epoch, &records(1, 1, count / 2));
     append(&store, epoch, &records(1, count / 2 + 1, count));
     save(&store, snapshot(1, count, count), &["older"]);
     append(&store, epoch, &records(1, count + 1, count + 1));
     save(&store, snapshot(1, count + 1, count + 1), &["newer"]);
     store.project(Position(count + 1), &[]).unwrap();
+    (store, epoch)
+}
+
+/// Where the first stream begins.
+fn trimmed_up_to(store: &SqliteStore) -> u64 {
+    match store.read_stream(stream(1), SequenceNumber::ZERO, ALL) {
+        Err(ReadError::Trimmed { first_after, .. }) => first_after.0,
+        other => other.map(|_| 0).unwrap(),
+    }
+}
+
+#[test]
+fn appends_take_a_trim_with_them() {
+    let directory = scratch();
+    let appends = 100;
+    let slice = limits::TRIM_SLICE_RECORDS as u64;
+    let count = slice + appends * limits::TRIM_CARRIED_RECORDS as u64;
+    let (store, epoch) = to_be_trimmed(directory.path(), Duration::from_millis(500), count);
+    thread::scope(|scope| {
+        let trimming = scope.spawn(|| store.trim().unwrap());
+        while trimmed_up_to(&store) < slice {
+            thread::yield_now();
+        }
+        for number in 1..=appends {
+            append(&store, epoch, &records(2, number, number));
+        }
+        assert_eq!(trimmed_up_to(&store), count);
+        assert_eq!(trimming.join().unwrap(), count);
+    });
+    drop(store);
+    let store = open(directory.path());
+    assert_eq!(trimmed_up_to(&store), count);
+    assert_eq!(store.last_position(), Position(count + 1 + appends));
+}
+
+#[test]
+fn a_large_append_takes_twice_its_records_with_it() {
+    let directory = scratch();
+    let slice = limits::TRIM_SLICE_RECORDS as u64;
+    let (store, epoch) = to_be_trimmed(directory.path(), Duration::from_millis(500), slice + 2_000);
+    thread::scope(|scope| {
+        let trimming = scope.spawn(|| store.trim().unwrap());
+        while trimmed_up_to(&store) < slice {
+            thread::yield_now();
+        }
+        append(&store, epoch, &records(2, 1, 1_000));
+        assert_eq!(trimmed_up_to(&store), slice + 2_000);
+        // The next one finds nothing more, and the trim ends.
+        append(&store, epoch, &records(2, 1_001, 1_001));
+        assert_eq!(trimming.join().unwrap(), slice + 2_000);
+    });
+}
+
+#[test]
+fn a_trim_that_fails_is_no_failure_of_the_appends() {
+    let directory = scratch();
+    let slice = limits::TRIM_SLICE_RECORDS as u64;
+    let (store, epoch) = to_be_trimmed(directory.path(), Duration::from_millis(500), 3 * slice);
+    thread::scope(|scope| {
+        let trimming = scope.spawn(|| store.trim());
+        while trimmed_up_to(&store) < slice {
+            thread::yield_now();
+        }
+        let journal = rusqlite::Connection::open(directory.path().join("journal.sqlite")).unwrap();
+        let refuse = "CREATE TRIGGER t BEFORE DELETE ON records BEGIN SELECT raise(ABORT, 'refused'); END";
+        journal.execute_batch(refuse).unwrap();
+        append(&store, epoch, &records(2, 1, 9));
+        let error = trimming.join().unwrap().unwrap_err();
+        assert!(error.to_string().starts_with("failed to trim the journal"), "{error}");
+        journal.execute_batch("DROP TRIGGER t").unwrap();
+    });
+    assert_eq!(trimmed_up_to(&store), slice, "the append took nothing with it");
+    assert!(store.streams().unwrap().contains(&(stream(2), SequenceNumber(9))));
+    assert_eq!(store.trim().unwrap(), 2 * slice);
+}
+
+#[test]
+fn appends_go_on_between_the_pieces_of_a_trim() {
+    let directory = scratch();
+    let pieces = 100;
+    let count = (pieces * limits::TRIM_SLICE_RECORDS) as u64;
+    let (store, epoch) = to_be_trimmed(directory.path(), Duration::ZERO, count);
     let is_trimmed = AtomicBool::new(false);
     let appended = thread::scope(|scope| {
         let appending = scope.spawn(|| {
