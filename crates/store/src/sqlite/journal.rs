@@ -377,7 +377,8 @@ impl Journal {
             let last_position = writer.last_position;
             let deleted = self.write(&mut writer, "delete a stream", |transaction| {
                 let all = SequenceNumber(i64::MAX as u64);
-                delete_slice(transaction, id, all, last_position, last_position, limits::TRIM_SLICE_RECORDS)
+                note_last_position(transaction, last_position)?;
+                delete_slice(transaction, id, all, last_position, limits::TRIM_SLICE_RECORDS)
             })?;
             if deleted < limits::TRIM_SLICE_RECORDS {
                 self.write(&mut writer, "delete a stream", |transaction| {
@@ -668,25 +669,27 @@ fn write_batch(
     Ok(last)
 }
 
-/// Deletes the oldest records of a stream, at most `limit`, and remembers how far the journal had come.
+/// Deletes the oldest records of a stream, at most `limit`. How far the journal has come is to be noted with them.
 pub(super) fn delete_slice(
     connection: &Connection,
     stream: i64,
     up_to: SequenceNumber,
     position: Position,
-    last_position: Position,
     limit: usize,
 ) -> rusqlite::Result<usize> {
-    let deleted = connection
+    connection
         .prepare_cached(
             "DELETE FROM records WHERE position IN (
                  SELECT position FROM records INDEXED BY records_by_stream
                  WHERE stream = ?1 AND sequence <= ?2 AND position <= ?3 ORDER BY sequence LIMIT ?4)",
         )?
-        .execute(params![stream, up_to.0 as i64, position.0 as i64, limit as i64])?;
-    meta_set_number(connection, key::LAST_POSITION, last_position.0 as i64)?;
-    seal_meta(connection)?;
-    Ok(deleted)
+        .execute(params![stream, up_to.0 as i64, position.0 as i64, limit as i64])
+}
+
+/// Notes how far the journal has come: the record that tells it may be deleted.
+pub(super) fn note_last_position(connection: &Connection, position: Position) -> rusqlite::Result<()> {
+    meta_set_number(connection, key::LAST_POSITION, position.0 as i64)?;
+    seal_meta(connection)
 }
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<(Position, Record, u32)> {

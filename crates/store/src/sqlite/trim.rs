@@ -19,6 +19,8 @@ pub(super) struct Trim {
     up_to: SequenceNumber,
     position: Position,
     deleted: u64,
+    /// How far the journal had come is noted, beyond all that goes.
+    is_noted: bool,
     is_done: bool,
     /// Appends have taken a piece since this was last asked.
     is_carried: bool,
@@ -35,7 +37,17 @@ pub(super) struct Piece {
 
 impl Trim {
     pub(super) fn new(stream: StreamId, id: i64, up_to: SequenceNumber, position: Position) -> Trim {
-        Trim { stream, id, up_to, position, deleted: 0, is_done: false, is_carried: false, is_refused: false }
+        Trim {
+            stream,
+            id,
+            up_to,
+            position,
+            deleted: 0,
+            is_noted: false,
+            is_done: false,
+            is_carried: false,
+            is_refused: false,
+        }
     }
 
     /// How many records are gone, once all are.
@@ -90,6 +102,7 @@ impl Trim {
     /// Notes a piece whose transaction is committed.
     pub(super) fn note(&mut self, piece: &Piece) {
         self.deleted += piece.records as u64;
+        self.is_noted = true;
         self.is_done |= piece.is_last;
     }
 
@@ -100,7 +113,10 @@ impl Trim {
     }
 
     fn delete_up_to(&self, limit: usize, connection: &Connection, last_position: Position) -> rusqlite::Result<Piece> {
-        let records = journal::delete_slice(connection, self.id, self.up_to, self.position, last_position, limit)?;
+        if !self.is_noted {
+            journal::note_last_position(connection, last_position)?;
+        }
+        let records = journal::delete_slice(connection, self.id, self.up_to, self.position, limit)?;
         connection
             .prepare_cached(
                 "UPDATE streams SET trimmed_sequence = coalesce(
