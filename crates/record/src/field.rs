@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pointsman_engine::{Id, Priority, Sid, Timestamp, Version};
+use pointsman_engine::{DurationMs, Id, Priority, Sid, Timestamp, Version};
 use pointsman_expression::Attributes;
 
 use crate::error::DecodeError;
@@ -228,6 +228,16 @@ impl Field<u64> for Version {
     }
 
     fn read(wire: u64, _: &'static str, _: &Reader) -> Result<Self, DecodeError> {
+        Ok(Self(wire))
+    }
+}
+
+impl Field<i64> for DurationMs {
+    fn write<'a>(&'a self, _: &mut Writer<'a>) -> i64 {
+        self.0
+    }
+
+    fn read(wire: i64, _: &'static str, _: &Reader) -> Result<Self, DecodeError> {
         Ok(Self(wire))
     }
 }

@@ -13,7 +13,8 @@ use super::{
 use crate::configuration::Configuration;
 use crate::event::Event;
 use crate::ids::{Id, Sid};
-use crate::values::{ReservationStatus, TaskStatus, TransferStatus, Version};
+use crate::limits::ON_HOLD;
+use crate::values::{DurationMs, ReservationStatus, TaskStatus, TransferStatus, Version};
 
 impl State {
     /// Folds one event into the state. Used live and in recovery alike.
@@ -335,6 +336,7 @@ impl State {
                     version: Version(0),
                     timeout_seconds: *timeout_seconds,
                     on_hold_until: None,
+                    rested: DurationMs::default(),
                     previous_activity: self.the_worker(*worker).activity,
                     engine_activity: None,
                     call: None,
@@ -369,7 +371,12 @@ impl State {
                 self.count_reservation(*id, task, worker, before, *status);
             }
             Event::ReservationHoldChanged { id, until } => {
-                self.reservations.live_mut(*id).on_hold_until = *until;
+                let now = self.now;
+                let reservation = self.reservations.live_mut(*id);
+                if let Some(given_up) = reservation.on_hold_until {
+                    reservation.rested.0 += ON_HOLD.0 - given_up.since(now).0;
+                }
+                reservation.on_hold_until = *until;
             }
             Event::ReservationCallChanged { id, call } => self.reservations.live_mut(*id).call.clone_from(call),
 

@@ -9,7 +9,7 @@ use super::task_queue::TaskQueue;
 use super::transfer::Transfer;
 use super::worker::Worker;
 use crate::ids::{Entity, Id, Sid};
-use crate::values::{ReservationStatus, Timestamp, Version};
+use crate::values::{DurationMs, ReservationStatus, Timestamp, Version};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
@@ -27,6 +27,8 @@ pub struct Reservation {
     pub timeout_seconds: u32,
     /// While channel set-up runs the resource shows pending, and the time-out rests.
     pub on_hold_until: Option<Timestamp>,
+    /// How long the time-out has rested for set-ups that are over.
+    pub rested: DurationMs,
     /// Where the Worker was before the engine moved it for this reservation, and where it moved it (single-tasking).
     pub previous_activity: Id<Activity>,
     pub engine_activity: Option<Id<Activity>>,
@@ -67,7 +69,7 @@ pub struct VoiceCall {
 impl Reservation {
     /// When it times out; also while on hold, when this is not looked at.
     pub const fn due(&self) -> Timestamp {
-        self.date_created.plus(crate::values::DurationMs::from_seconds(self.timeout_seconds))
+        self.date_created.plus(DurationMs::from_seconds(self.timeout_seconds)).plus(self.rested)
     }
 
     pub const fn is_on_hold(&self) -> bool {

@@ -167,6 +167,7 @@ message!(ReservationMessage for Reservation {
     14 reason_code: Option<u32> [uint32, optional],
     15 transfer: u64 [uint64],
     16 call: Option<VoiceCallMessage> [message, optional],
+    17 rested: i64 [sint64],
 } derived |reader| {
     sid: reader.derived_sid(id),
 });

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use pointsman_engine::accounts::{AccountEvent, AccountStatus};
 use pointsman_engine::{
-    Activity, ActivityChangeFacts, ActivityFacts, Event, EventKind, HoldOff, Id, Kept, Ordering, Place, Position,
-    PreviousFacts, Priority, PublicEvent, Reservation, ReservationFacts, ReservationStatus, RestartCause, RoutingCause,
-    RoutingTarget, RoutingTargetFacts, Rules, Sid, Snapshot, StepFacts, Task, TaskChannel, TaskChannelFacts, TaskFacts,
-    TaskQueueDefinition, TaskQueueFacts, TaskQueueRow, TaskRow, TaskStatus, Tasking, Timestamp, Transfer,
-    TransferFacts, TransferMode, TransferStatus, TransferTarget, Version, VoiceCall, Worker, WorkerChannel,
-    WorkerChannelFacts, WorkerFacts, WorkflowDefinition, WorkflowFacts, WorkflowRow, Workspace, WorkspaceSettings,
-    derive_sid,
+    Activity, ActivityChangeFacts, ActivityFacts, DurationMs, Event, EventKind, HoldOff, Id, Kept, Ordering, Place,
+    Position, PreviousFacts, Priority, PublicEvent, Reservation, ReservationFacts, ReservationStatus, RestartCause,
+    RoutingCause, RoutingTarget, RoutingTargetFacts, Rules, Sid, Snapshot, StepFacts, Task, TaskChannel,
+    TaskChannelFacts, TaskFacts, TaskQueueDefinition, TaskQueueFacts, TaskQueueRow, TaskRow, TaskStatus, Tasking,
+    Timestamp, Transfer, TransferFacts, TransferMode, TransferStatus, TransferTarget, Version, VoiceCall, Worker,
+    WorkerChannel, WorkerChannelFacts, WorkerFacts, WorkflowDefinition, WorkflowFacts, WorkflowRow, Workspace,
+    WorkspaceSettings, derive_sid,
 };
 use pointsman_expression::Attributes;
 
@@ -540,6 +540,7 @@ pub(crate) fn snapshot() -> Snapshot {
         version: Version(1),
         timeout_seconds: 120,
         on_hold_until: None,
+        rested: DurationMs(1_500),
         previous_activity: id(3),
         engine_activity: Some(id(1)),
         reason_code: Some(13_223),

@@ -159,10 +159,16 @@ impl Naive {
                 Ok(Reply::Reservation(*reservation))
             }
             Command::EndSetup { reservation, outcome } => {
-                if self.reservation(reservation.number()).hold.is_some() {
+                if let Some((until, _)) = self.reservation(reservation.number()).hold {
                     match outcome {
                         SetupOutcome::Accepted => self.accept(reservation.number()),
-                        SetupOutcome::Released => self.reservation_mut(reservation.number()).hold = None,
+                        SetupOutcome::Released => {
+                            let began = until.0 - 600_000;
+                            let rested = self.now.0 - began;
+                            let row = self.reservation_mut(reservation.number());
+                            row.rested.0 += rested;
+                            row.hold = None;
+                        }
                         SetupOutcome::Failed { reason_code } => self.fail_setup(reservation.number(), *reason_code),
                     }
                 }

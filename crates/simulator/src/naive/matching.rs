@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use pointsman_engine::{
-    EventKind, Ordering, Reservation as ReservationEntity, ReservationStatus, TaskStatus, Timestamp, TransferMode,
+    DurationMs, EventKind, Ordering, Reservation as ReservationEntity, ReservationStatus, TaskStatus, Timestamp,
+    TransferMode,
 };
 
 use super::model::{Number, Place, Reservation, Task, Worker};
@@ -186,6 +187,7 @@ impl Naive {
                     version: pointsman_engine::Version(0),
                     timeout_seconds,
                     hold: None,
+                    rested: DurationMs::default(),
                     previous_activity,
                     engine_activity: None,
                     reason_code: None,

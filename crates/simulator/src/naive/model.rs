@@ -130,6 +130,7 @@ pub struct Reservation {
     pub version: Version,
     pub timeout_seconds: u32,
     pub hold: Option<(Timestamp, Instruction)>,
+    pub rested: DurationMs,
     pub previous_activity: Number,
     pub engine_activity: Option<Number>,
     pub reason_code: Option<u32>,
@@ -157,7 +158,7 @@ impl Reservation {
     }
 
     pub fn due(&self) -> Timestamp {
-        self.created.plus(DurationMs::from_seconds(self.timeout_seconds))
+        self.created.plus(DurationMs::from_seconds(self.timeout_seconds)).plus(self.rested)
     }
 }
 

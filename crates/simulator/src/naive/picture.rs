@@ -72,7 +72,7 @@ impl Naive {
         }
         for row in self.reservations.values() {
             lines.push(format!(
-                "reservation #{} of task #{} for worker #{} queue {:?} {:?} v{} created {} updated {} timeout {} hold {:?} transfer {:?}",
+                "reservation #{} of task #{} for worker #{} queue {:?} {:?} v{} created {} updated {} timeout {} rested {} hold {:?} transfer {:?}",
                 row.number,
                 row.task,
                 row.worker,
@@ -82,6 +82,7 @@ impl Naive {
                 row.created.0,
                 row.updated.0,
                 row.timeout_seconds,
+                row.rested.0,
                 row.hold.map(|(until, _)| until.0),
                 row.transfer,
             ));
@@ -161,7 +162,7 @@ pub fn picture_of_engine(engine: &pointsman_engine::Engine) -> Vec<String> {
     }
     for row in state.reservations() {
         lines.push(format!(
-            "reservation #{} of task #{} for worker #{} queue {:?} {:?} v{} created {} updated {} timeout {} hold {:?} transfer {:?}",
+            "reservation #{} of task #{} for worker #{} queue {:?} {:?} v{} created {} updated {} timeout {} rested {} hold {:?} transfer {:?}",
             row.id.number(),
             row.task.number(),
             row.worker.number(),
@@ -171,6 +172,7 @@ pub fn picture_of_engine(engine: &pointsman_engine::Engine) -> Vec<String> {
             row.date_created.0,
             row.date_updated.0,
             row.timeout_seconds,
+            row.rested.0,
             row.on_hold_until.map(|at| at.0),
             row.transfer.map(pointsman_engine::Id::number),
         ));
