@@ -354,11 +354,8 @@ impl VoiceInstruction {
 impl Instructed {
     /// What the engine is asked for it at once.
     pub fn command(&self) -> Option<Command> {
-        match self.instruction.verb.engine() {
-            Some(instruction) if self.held => Some(Command::BeginSetup { reservation: self.reservation, instruction }),
-            Some(_) => None,
-            None => Some(Command::Supervise { reservation: self.reservation }),
-        }
+        let instruction = self.instruction.verb.engine().filter(|_| self.held)?;
+        Some(Command::BeginSetup { reservation: self.reservation, instruction })
     }
 }
 
@@ -570,7 +567,9 @@ pub fn check_state(state: &State, reservation: Id<Reservation>, verb: VoiceVerb)
 
 fn check_reservation(state: &State, reservation: &Reservation, task: &Task, verb: VoiceVerb) -> Result<(), ApiError> {
     let rejection = match verb.engine() {
-        None if reservation.status != ReservationStatus::Accepted => Rejection::SuperviseNotAccepted,
+        None if reservation.status != ReservationStatus::Accepted => {
+            return Err(ApiError::new(&errors::SUPERVISE_STATUS, &[("reservation", &reservation.sid)]));
+        }
         Some(instruction) if reservation.status != ReservationStatus::Pending => {
             Rejection::InstructionNotPending { instruction }
         }

@@ -104,7 +104,6 @@ pub fn error(rejection: &Rejection, state: &State, target: Target) -> ApiError {
             refuse(error, &[("instruction", &instruction), ("reservation", &sid)])
         }
         Rejection::InstructionDuringTransfer => refuse(&errors::INSTRUCTION_UNDER_TRANSFER, &[]),
-        Rejection::SuperviseNotAccepted => refuse(&errors::SUPERVISE_STATUS, &[("reservation", &sid)]),
         Rejection::TransferRefused { reason } => transfer_error(reason, &sid, &"its target"),
         Rejection::TransferNotInitiated { transfer, status } => {
             let status = words::transfer_status(*status);

@@ -106,10 +106,6 @@ pub enum Command {
         reservation: Id<Reservation>,
         activity: Option<Sid<Activity>>,
     },
-    /// May this reservation be supervised? Changes nothing.
-    Supervise {
-        reservation: Id<Reservation>,
-    },
     /// The assignment callback was answered: the row of failures ends.
     AnswerCallback {
         reservation: Id<Reservation>,

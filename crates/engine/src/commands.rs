@@ -62,7 +62,6 @@ pub(crate) fn run(turn: &mut Turn<'_>, command: Command) -> Result<Reply, Reject
         Command::EndSetup { reservation, outcome } => Ok(setup::end(turn, reservation, outcome)),
         Command::NoteCall { reservation, call } => Ok(setup::note_call(turn, reservation, call)),
         Command::EndLeg { reservation, activity } => Ok(setup::end_leg(turn, reservation, activity)),
-        Command::Supervise { reservation } => setup::supervise(turn, reservation),
         Command::AnswerCallback { reservation } => Ok(reservation::answer_callback(turn, reservation)),
         Command::FailCallback { reservation } => Ok(reservation::fail_callback(turn, reservation)),
         Command::WriteTaskAttributes { id, attributes } => Ok(task::write_attributes(turn, id, attributes)),

@@ -57,7 +57,6 @@ pub enum Rejection {
         instruction: Instruction,
     },
     InstructionDuringTransfer,
-    SuperviseNotAccepted,
     TransferRefused {
         reason: TransferRefusal,
     },

@@ -185,7 +185,6 @@ impl Existing {
             | Command::EndSetup { reservation: id, .. }
             | Command::NoteCall { reservation: id, .. }
             | Command::EndLeg { reservation: id, .. }
-            | Command::Supervise { reservation: id }
             | Command::AnswerCallback { reservation: id }
             | Command::FailCallback { reservation: id } => reservation(id),
             Command::InitiateTransfer(request) => {
@@ -375,9 +374,6 @@ impl Renames {
                 reservation: self.reservation(*reservation, existing)?,
                 activity: activity.map(|sid| self.sid(sid)),
             },
-            Command::Supervise { reservation } => {
-                Command::Supervise { reservation: self.reservation(*reservation, existing)? }
-            }
             Command::AnswerCallback { reservation } => {
                 Command::AnswerCallback { reservation: self.reservation(*reservation, existing)? }
             }

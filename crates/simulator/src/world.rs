@@ -264,13 +264,12 @@ impl World {
                 // Whatever it is, it is refused or does nothing.
                 let any: Vec<Number> = naive.reservations.keys().copied().collect();
                 let id = self.reservation(&any)?;
-                Some(match self.random.below(6) {
+                Some(match self.random.below(5) {
                     0 => Command::AcceptReservation { id },
                     1 => Command::RejectReservation { id, activity: None },
                     2 => Command::WrapReservation { id },
                     3 => Command::CompleteReservation { id },
-                    4 => Command::BeginSetup { reservation: id, instruction: Instruction::Conference },
-                    _ => Command::Supervise { reservation: id },
+                    _ => Command::BeginSetup { reservation: id, instruction: Instruction::Conference },
                 })
             }
             _ => None,

@@ -68,16 +68,3 @@ pub(super) fn end_leg(turn: &mut Turn<'_>, id: Id<Reservation>, activity: Option
     }
     Reply::Reservation(id)
 }
-
-pub(super) fn supervise(turn: &mut Turn<'_>, id: Id<Reservation>) -> Result<Reply, Rejection> {
-    match turn.state().the_reservation(id).status {
-        ReservationStatus::Accepted => Ok(Reply::Reservation(id)),
-        ReservationStatus::Pending
-        | ReservationStatus::Rejected
-        | ReservationStatus::Timeout
-        | ReservationStatus::Canceled
-        | ReservationStatus::Rescinded
-        | ReservationStatus::Wrapping
-        | ReservationStatus::Completed => Err(Rejection::SuperviseNotAccepted),
-    }
-}

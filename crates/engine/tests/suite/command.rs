@@ -451,7 +451,6 @@ fn reservation_command(
     Ok(match verb {
         "callback-failed" => Command::FailCallback { reservation },
         "callback-answered" => Command::AnswerCallback { reservation },
-        "supervise" => Command::Supervise { reservation },
         "setup-begins" => {
             let instruction = match rest {
                 ["call"] => Instruction::Call,

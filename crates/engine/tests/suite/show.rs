@@ -325,7 +325,6 @@ pub(crate) fn refusal(rejection: &Rejection) -> String {
             format!("unable to execute {instruction:?} instruction, not currently in a Pending state")
         }
         Rejection::InstructionDuringTransfer => "instruction not allowed during a transfer".to_string(),
-        Rejection::SuperviseNotAccepted => "supervise needs an accepted reservation".to_string(),
         Rejection::TransferRefused { .. } => "cannot transfer task".to_string(),
         Rejection::TransferNotInitiated { status, .. } => {
             format!("is already {} . Cannot cancel transfer.", transfer_status(*status))

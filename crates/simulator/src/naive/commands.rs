@@ -188,12 +188,6 @@ impl Naive {
                 }
                 Ok(Reply::Reservation(*reservation))
             }
-            Command::Supervise { reservation } => {
-                if self.reservation(reservation.number()).status != ReservationStatus::Accepted {
-                    return Err(Rejection::SuperviseNotAccepted);
-                }
-                Ok(Reply::Reservation(*reservation))
-            }
             Command::AnswerCallback { reservation } => {
                 let task = self.reservation(reservation.number()).task;
                 let row = self.task_mut(task);
