@@ -25,9 +25,8 @@ pub(crate) fn history_event(workspace: &Sid, id: i64, at_ms: i64, sid: &Sid, kin
     hasher.finalize()
 }
 
-/// `at_ms`: when it is due, or when it was given up.
-pub(crate) fn delivery(entry: &OutboxEntry, is_dead: bool, at_ms: i64) -> u32 {
-    let OutboxEntry { sid, workspace, key, at_ms: _, payload } = entry;
+pub(crate) fn delivery(entry: &OutboxEntry, is_dead: bool) -> u32 {
+    let OutboxEntry { sid, workspace, key, at_ms, payload } = entry;
     of_parts(&[sid, workspace, key, &[is_dead.into()], &at_ms.to_le_bytes(), payload])
 }
 

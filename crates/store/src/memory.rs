@@ -505,8 +505,8 @@ fn is_kept_letter(delivery: &Delivery, kept: KeptLetters) -> bool {
 }
 
 fn letter_of(number: OutboxNumber, delivery: &Delivery) -> DeadLetter {
-    let OutboxEntry { sid, workspace, key, at_ms, payload } = delivery.entry.clone();
-    DeadLetter { number, sid, workspace, key, at_ms, payload }
+    let OutboxEntry { sid, workspace, key: _, at_ms, payload } = delivery.entry.clone();
+    DeadLetter { number, sid, workspace, at_ms, payload }
 }
 
 fn cut<'a>(records: impl Iterator<Item = (Position, &'a Record)>, limit: ReadLimit) -> Vec<(Position, Record)> {

@@ -12,7 +12,8 @@ pub struct OutboxEntry {
     /// Identifier of the delivery, unique in the store.
     pub sid: Sid,
     pub workspace: Sid,
-    /// Deliveries of one key go out in order.
+    /// Deliveries of one key go out in order. Nothing here reads it: it tells whoever looks into the file what waits
+    /// for what.
     pub key: Sid,
     /// When what it tells has happened, or, once it is dead, when it failed for good; milliseconds since the Unix epoch.
     pub at_ms: i64,
@@ -60,7 +61,6 @@ pub struct DeadLetter {
     pub number: OutboxNumber,
     pub sid: Sid,
     pub workspace: Sid,
-    pub key: Sid,
     /// When it was given up.
     pub at_ms: i64,
     pub payload: Vec<u8>,

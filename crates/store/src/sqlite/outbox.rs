@@ -27,7 +27,7 @@ pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusql
 }
 
 fn put(connection: &Connection, entry: &OutboxEntry) -> rusqlite::Result<()> {
-    let checksum = checksum::delivery(entry, false, entry.at_ms);
+    let checksum = checksum::delivery(entry, false);
     let values = params![entry.sid, entry.workspace, entry.key, entry.at_ms, checksum, entry.payload];
     // Not an upsert: that would use up a number for a delivery that keeps its own.
     let updated = connection
@@ -54,7 +54,7 @@ fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusql
     let Some(row) = rows.next()? else { return Ok(()) };
     let (workspace, key): (Sid, Sid) = (row.get(0)?, row.get(1)?);
     let entry = OutboxEntry { sid: *sid, workspace, key, at_ms, payload: payload.to_vec() };
-    let checksum = checksum::delivery(&entry, true, at_ms);
+    let checksum = checksum::delivery(&entry, true);
     connection
         .prepare_cached("UPDATE outbox SET is_dead = 1, at_ms = ?2, checksum = ?3, payload = ?4 WHERE sid = ?1")?
         .execute(params![sid, at_ms, checksum, payload])?;
@@ -191,8 +191,8 @@ pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckRepo
 fn letter_of(row: &Row<'_>, path: &Path) -> Result<DeadLetter, ReadError> {
     let (number, entry, found, expected) = entry_of(row).map_err(read_failed("read a dead letter", path))?;
     verify(path, number, found, expected)?;
-    let OutboxEntry { sid, workspace, key, at_ms, payload } = entry;
-    Ok(DeadLetter { number, sid, workspace, key, at_ms, payload })
+    let OutboxEntry { sid, workspace, key: _, at_ms, payload } = entry;
+    Ok(DeadLetter { number, sid, workspace, at_ms, payload })
 }
 
 fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, u32)> {
@@ -204,7 +204,7 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, 
         at_ms: row.get(4)?,
         payload: row.get(6)?,
     };
-    let found = checksum::delivery(&entry, row.get(7)?, entry.at_ms);
+    let found = checksum::delivery(&entry, row.get(7)?);
     Ok((number, entry, found, row.get(5)?))
 }
 

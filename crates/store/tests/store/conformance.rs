@@ -640,7 +640,6 @@ fn dead_letters_wait_for_their_replay(store: &dyn Store) {
         number: OutboxNumber(number),
         sid: sid(number),
         workspace: sid(workspace),
-        key: sid(number % 2),
         at_ms,
         payload: b"404".to_vec(),
     };
