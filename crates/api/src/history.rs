@@ -35,7 +35,8 @@ pub struct HistoryQuery {
     /// One event; the window does not apply then.
     pub sid: Option<Sid<PublicEvent>>,
     pub order: HistoryOrder,
-    pub cursor: HistoryCursor,
+    /// The events that follow this one, in the order asked for; `None` is from the first one.
+    pub cursor: Option<EventPlace>,
     /// At most so many; `None` is all of them.
     pub limit: Option<usize>,
 }
@@ -50,7 +51,7 @@ impl HistoryQuery {
             references: Vec::new(),
             sid: None,
             order: HistoryOrder::OldestFirst,
-            cursor: HistoryCursor::Start,
+            cursor: None,
             limit: None,
         }
     }
@@ -73,17 +74,12 @@ pub enum HistoryOrder {
     NewestFirst,
 }
 
-/// Where a page lies in the log, by the numbers of events ([`PublicEvent::id`]).
+/// An event by its place in the log. One that is not there any more gives no events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HistoryCursor {
-    Start,
-    /// Events with a smaller number.
-    OlderThan(u64),
-    /// Events with a larger number.
-    NewerThan(u64),
-    /// The same by SID; an event that is not there any more gives no events.
-    OlderThanSid(Sid<PublicEvent>),
-    NewerThanSid(Sid<PublicEvent>),
+pub enum EventPlace {
+    /// Its number ([`PublicEvent::id`]).
+    Number(u64),
+    Sid(Sid<PublicEvent>),
 }
 
 /// How the answer is made.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pointsman_api::instruction::{CallbackAnswer, Instruction, check_instruction, check_state};
-use pointsman_api::{self as api, ApiError, Call, HistoryCursor, Outcome, Target, event_fields, rejections};
+use pointsman_api::{self as api, ApiError, Call, EventPlace, Outcome, Target, event_fields, rejections};
 use pointsman_engine::{
     Account, Command, CreateWorkspace, Engine, Event, EventKind, Id, Limits, PublicEvent, Reservation, Sid, Snapshot,
     State, Timestamp, Turn, TurnRecord, Workspace,
@@ -200,13 +200,10 @@ impl Shard {
         let reply = match outcome {
             Outcome::Answer(answer) => Reply::Answer(answer),
             Outcome::History(request) => {
-                let cursor = match request.query.cursor {
-                    HistoryCursor::Start => None,
-                    HistoryCursor::OlderThan(number) | HistoryCursor::NewerThan(number) => {
-                        Some(turn.state().public_event_sid(Id::new(number)))
-                    }
-                    HistoryCursor::OlderThanSid(sid) | HistoryCursor::NewerThanSid(sid) => Some(sid),
-                };
+                let cursor = request.query.cursor.map(|place| match place {
+                    EventPlace::Number(number) => turn.state().public_event_sid(Id::new(number)),
+                    EventPlace::Sid(sid) => sid,
+                });
                 Reply::History { request, cursor }
             }
             Outcome::Server(request) => Reply::Server(request),

@@ -9,8 +9,8 @@ use pointsman_dispatcher::{Batch, Input, Reply, Shard, Ticket};
 use pointsman_engine::{Limits, Workspace};
 use pointsman_record::{public_event, turn};
 use pointsman_store::{
-    CheckReport, HistoryCursor, HistoryEvent, HistoryOrder, HistoryQuery, Inspection, Options, ReadLimit, Reference,
-    SequenceNumber, Store, StreamId,
+    CheckReport, HistoryEvent, HistoryOrder, HistoryQuery, Inspection, Options, ReadLimit, Reference, SequenceNumber,
+    Store, StreamId,
 };
 
 // What the program needs of the crates below, so that it uses this one alone.
@@ -274,7 +274,7 @@ fn export_workspace(
         }
         written(page.events.len() as u64);
         match page.events.last() {
-            Some(last) if page.more => query.cursor = HistoryCursor::After(last.key),
+            Some(last) if page.more => query.cursor = Some(last.key),
             _ => return Ok(()),
         }
     }

@@ -1,10 +1,10 @@
 //! Queries of the event history, for answers that are made of stored events.
 
-use pointsman_api::{Answer, EventReference, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
+use pointsman_api::{Answer, EventReference, HistoryAnswer, HistoryOrder, HistoryQuery, HistoryRequest};
 use pointsman_engine::{PublicEvent, Sid, Timestamp};
 use pointsman_record::DecodeError;
 use pointsman_record::public_event;
-use pointsman_store::{HistoryEvent, ReadError, Reference, Role, Store};
+use pointsman_store::{HistoryEvent, HistoryKey, ReadError, Reference, Role, Store};
 
 /// A query could not be answered.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +53,10 @@ fn read(
         return Ok(());
     }
     let cursor = match cursor {
-        None => pointsman_store::HistoryCursor::Start,
+        None => None,
         Some(sid) => match store.history_event(workspace, sid.bytes())? {
             None => return Ok(()),
-            Some(event) if goes_on(&query) => pointsman_store::HistoryCursor::After(event.key),
-            Some(event) => pointsman_store::HistoryCursor::Before(event.key),
+            Some(event) => Some(event.key),
         },
     };
     let mut asked = stored_query(workspace, &query, cursor);
@@ -70,17 +69,7 @@ fn read(
             answer.add(decode(event)?);
         }
         match page.events.last() {
-            // A walk backwards has one page; whoever asks for it sets a limit that fits.
-            Some(last)
-                if page.more
-                    && left > 0
-                    && matches!(
-                        asked.cursor,
-                        pointsman_store::HistoryCursor::Start | pointsman_store::HistoryCursor::After(_)
-                    ) =>
-            {
-                asked.cursor = pointsman_store::HistoryCursor::After(last.key);
-            }
+            Some(last) if page.more && left > 0 => asked.cursor = Some(last.key),
             _ => return Ok(()),
         }
     }
@@ -93,19 +82,10 @@ fn passes(query: &HistoryQuery, event: &PublicEvent) -> bool {
         && query.references.iter().all(|asked| mentioned.contains(&stored_reference(*asked)))
 }
 
-/// Whether the cursor is passed in the order asked for.
-fn goes_on(query: &HistoryQuery) -> bool {
-    match query.cursor {
-        HistoryCursor::Start => true,
-        HistoryCursor::OlderThan(_) | HistoryCursor::OlderThanSid(_) => query.order == HistoryOrder::NewestFirst,
-        HistoryCursor::NewerThan(_) | HistoryCursor::NewerThanSid(_) => query.order == HistoryOrder::OldestFirst,
-    }
-}
-
 fn stored_query(
     workspace: [u8; 16],
     query: &HistoryQuery,
-    cursor: pointsman_store::HistoryCursor,
+    cursor: Option<HistoryKey>,
 ) -> pointsman_store::HistoryQuery {
     pointsman_store::HistoryQuery {
         workspace,

@@ -64,17 +64,6 @@ pub enum HistoryOrder {
     OldestFirst,
 }
 
-/// Where a page lies, in the order asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum HistoryCursor {
-    /// The first page.
-    Start,
-    /// The events that follow this one.
-    After(HistoryKey),
-    /// The events just before this one: the page before.
-    Before(HistoryKey),
-}
-
 /// Which events to return. All conditions must hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HistoryQuery {
@@ -88,7 +77,8 @@ pub struct HistoryQuery {
     /// Events that mention every one of these.
     pub references: Vec<Reference>,
     pub order: HistoryOrder,
-    pub cursor: HistoryCursor,
+    /// The events that follow this one, in the order asked for; `None` is from the first one.
+    pub cursor: Option<HistoryKey>,
     /// Most events to return; more than [`limits::HISTORY_PAGE_MAX`] counts as that.
     pub limit: usize,
 }
@@ -103,38 +93,24 @@ impl HistoryQuery {
             kinds: Vec::new(),
             references: Vec::new(),
             order: HistoryOrder::NewestFirst,
-            cursor: HistoryCursor::Start,
+            cursor: None,
             limit: 50,
         }
     }
 
-    pub(crate) fn walk(&self) -> Walk {
-        let oldest_first = self.order == HistoryOrder::OldestFirst;
-        let (from, backwards) = match self.cursor {
-            HistoryCursor::Start => (None, false),
-            HistoryCursor::After(key) => (Some(key), false),
-            HistoryCursor::Before(key) => (Some(key), true),
-        };
-        Walk { ascending: oldest_first != backwards, from, backwards, limit: self.limit.min(limits::HISTORY_PAGE_MAX) }
+    pub(crate) fn is_ascending(&self) -> bool {
+        self.order == HistoryOrder::OldestFirst
     }
-}
 
-/// How a query goes through the keys: in which direction, from where (exclusive), and how many it may take.
-pub(crate) struct Walk {
-    pub(crate) ascending: bool,
-    pub(crate) from: Option<HistoryKey>,
-    backwards: bool,
-    pub(crate) limit: usize,
-}
+    /// How many events a page may have.
+    pub(crate) fn page_max(&self) -> usize {
+        self.limit.min(limits::HISTORY_PAGE_MAX)
+    }
 
-impl Walk {
-    /// Makes the page out of what the walk has met, which is one event more than the limit if there are more.
+    /// Makes the page out of what was found, which is one event more than it may have if there are more.
     pub(crate) fn page(&self, mut events: Vec<HistoryEvent>) -> HistoryPage {
-        let more = events.len() > self.limit;
-        events.truncate(self.limit);
-        if self.backwards {
-            events.reverse();
-        }
+        let more = events.len() > self.page_max();
+        events.truncate(self.page_max());
         HistoryPage { events, more }
     }
 }
@@ -143,8 +119,7 @@ impl Walk {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HistoryPage {
     pub events: Vec<HistoryEvent>,
-    /// There are further events in the direction of the cursor: before the first one for
-    /// [`HistoryCursor::Before`], after the last one otherwise.
+    /// There are further events after the last one.
     pub more: bool,
 }
 

@@ -16,8 +16,7 @@ mod store;
 
 pub use error::{AppendError, Cause, Damage, OpenError, ReadError, WriteError};
 pub use history::{
-    Dropped, HistoryCursor, HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, HistoryRow, Reference,
-    Retention, Role,
+    Dropped, HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, HistoryRow, Reference, Retention, Role,
 };
 pub use memory::{AppendFault, CrashPlan, Faults, MemoryStore, Unacknowledged};
 pub use outbox::{

@@ -9,7 +9,7 @@ use super::task_channel;
 use crate::errors::ApiError;
 use crate::event_fields::{Place, description, event_data, event_kind, event_type, subject, subject_path, subject_sid};
 use crate::execute::Outcome;
-use crate::history::{EventReference, Finish, HistoryCursor, HistoryOrder, HistoryQuery, HistoryRequest};
+use crate::history::{EventPlace, EventReference, Finish, HistoryOrder, HistoryQuery, HistoryRequest};
 use crate::http::Answer;
 use crate::interval::{END_DATE, Interval, MINUTES, START_DATE};
 use crate::json;
@@ -174,22 +174,18 @@ fn list_events(request: &Request<'_>) -> Result<Outcome, ApiError> {
 }
 
 /// Newest first; the page before one is read the other way round.
-fn cursor(page: &Page) -> Option<(HistoryOrder, HistoryCursor)> {
-    let Some(token) = &page.token else { return Some((HistoryOrder::NewestFirst, HistoryCursor::Start)) };
-    let number = match token.position.as_deref() {
-        Some([number]) => Some(u64::try_from(*number).ok()?),
+fn cursor(page: &Page) -> Option<(HistoryOrder, Option<EventPlace>)> {
+    let Some(token) = &page.token else { return Some((HistoryOrder::NewestFirst, None)) };
+    let place = match token.position.as_deref() {
+        Some([number]) => EventPlace::Number(u64::try_from(*number).ok()?),
         Some(_) => return None,
-        None => None,
+        None => EventPlace::Sid(Sid::from_bytes(token.sid)),
     };
-    let sid = Sid::from_bytes(token.sid);
-    Some(match token.direction {
-        Direction::After => {
-            (HistoryOrder::NewestFirst, number.map_or(HistoryCursor::OlderThanSid(sid), HistoryCursor::OlderThan))
-        }
-        Direction::Before => {
-            (HistoryOrder::OldestFirst, number.map_or(HistoryCursor::NewerThanSid(sid), HistoryCursor::NewerThan))
-        }
-    })
+    let order = match token.direction {
+        Direction::After => HistoryOrder::NewestFirst,
+        Direction::Before => HistoryOrder::OldestFirst,
+    };
+    Some((order, Some(place)))
 }
 
 fn context(request: &HistoryRequest) -> Context<'_> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pointsman_api::cloud_event::write_cloud_event;
 use pointsman_api::event_fields::Place;
 use pointsman_api::{
-    Answer, Call, CallScope, DeadDelivery, DeliveriesAsk, DeliveriesRequest, DeliveryCounters, EventReference,
-    EventStreamRequest, FoundLetters, HistoryAnswer, HistoryCursor, HistoryOrder, HistoryQuery, HttpRequest,
+    Answer, Call, CallScope, DeadDelivery, DeliveriesAsk, DeliveriesRequest, DeliveryCounters, EventPlace,
+    EventReference, EventStreamRequest, FoundLetters, HistoryAnswer, HistoryOrder, HistoryQuery, HttpRequest,
     LettersPlace, Outcome, ServerRequest, StreamBegin, create_workspace_command, execute, json, parse,
     render_deliveries, render_delivery, render_replay,
 };
@@ -180,16 +180,18 @@ impl World {
 
     /// The history as its contract says, by a scan.
     fn history(&self, query: &HistoryQuery) -> Vec<PublicEvent> {
-        let number = |sid| self.events.iter().find(|event| event.sid == sid).map(|event| event.id.number());
+        let number = |place| match place {
+            EventPlace::Number(number) => Some(number),
+            EventPlace::Sid(sid) => self.events.iter().find(|event| event.sid == sid).map(|event| event.id.number()),
+        };
         let passes = |event: &&PublicEvent| {
             let id = event.id.number();
-            let place = match query.cursor {
-                HistoryCursor::Start => true,
-                HistoryCursor::OlderThan(other) => id < other,
-                HistoryCursor::NewerThan(other) => other < id,
-                HistoryCursor::OlderThanSid(sid) => number(sid).is_some_and(|other| id < other),
-                HistoryCursor::NewerThanSid(sid) => number(sid).is_some_and(|other| other < id),
-            };
+            let place = query.cursor.is_none_or(|cursor| {
+                number(cursor).is_some_and(|passed| match query.order {
+                    HistoryOrder::OldestFirst => passed < id,
+                    HistoryOrder::NewestFirst => id < passed,
+                })
+            });
             let window = query.sid.is_some() || (query.from <= event.at && event.at <= query.to);
             let named = |reference: &EventReference| mentions(event, *reference);
             place

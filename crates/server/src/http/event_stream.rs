@@ -24,7 +24,7 @@ use pointsman_api::{Answer, ApiError, EventStreamRequest, Header, StreamBegin, e
 use pointsman_dispatcher::Caller;
 use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Timestamp};
 use pointsman_record::public_event;
-use pointsman_store::{HistoryCursor, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
+use pointsman_store::{HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
 use tokio::sync::{mpsc, watch};
 
 use super::App;
@@ -333,7 +333,7 @@ impl Stream {
         let query = HistoryQuery {
             from_ms: place.from.0,
             order: HistoryOrder::OldestFirst,
-            cursor: place.passed.map_or(HistoryCursor::Start, |(key, _)| HistoryCursor::After(key)),
+            cursor: place.passed.map(|(key, _)| key),
             limit: limits::EVENT_STREAM_PAGE,
             ..HistoryQuery::all(workspace)
         };

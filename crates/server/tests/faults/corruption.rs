@@ -12,8 +12,7 @@ use pointsman_engine::Limits;
 use pointsman_record::public_event;
 use pointsman_server::admin;
 use pointsman_store::{
-    HistoryCursor, HistoryOrder, HistoryQuery, Options, OutboxNumber, Reference, Role, SqliteStore, Store, StreamId,
-    limits,
+    HistoryOrder, HistoryQuery, Options, OutboxNumber, Reference, Role, SqliteStore, Store, StreamId, limits,
 };
 
 use crate::world::{Random, World, append, number_of, picture, restore};
@@ -110,7 +109,7 @@ fn history(store: &SqliteStore, query: &HistoryQuery, shown: &mut Vec<Vec<u8>>) 
         }
         shown.push(Vec::new());
         match page.events.last() {
-            Some(last) if page.more => query.cursor = HistoryCursor::After(last.key),
+            Some(last) if page.more => query.cursor = Some(last.key),
             _ => return Ok(()),
         }
     }

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use pointsman_dispatcher::{Batch, OutboxChange};
 use pointsman_server::admin;
 use pointsman_store::{
-    AppendError, AppendFault, CrashPlan, Faults, HistoryCursor, HistoryOrder, HistoryQuery, MemoryStore, OutboxNumber,
-    Store, StreamId, Unacknowledged, limits,
+    AppendError, AppendFault, CrashPlan, Faults, HistoryOrder, HistoryQuery, MemoryStore, OutboxNumber, Store,
+    StreamId, Unacknowledged, limits,
 };
 
 use crate::world::{Random, World, append, number_of, published, restore};
@@ -144,7 +144,7 @@ fn history(store: &dyn Store) -> BTreeSet<[u8; 16]> {
                 assert!(sids.insert(event.sid), "an event is there twice");
             }
             match page.events.last() {
-                Some(last) if page.more => query.cursor = HistoryCursor::After(last.key),
+                Some(last) if page.more => query.cursor = Some(last.key),
                 _ => break,
             }
         }

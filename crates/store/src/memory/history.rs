@@ -59,25 +59,24 @@ impl MemoryHistory {
     }
 
     pub(super) fn query(&self, query: &HistoryQuery) -> HistoryPage {
-        let walk = query.walk();
-        let Some(workspace) = self.workspaces.get(&query.workspace) else { return walk.page(Vec::new()) };
+        let Some(workspace) = self.workspaces.get(&query.workspace) else { return query.page(Vec::new()) };
+        let ascending = query.is_ascending();
         let first = HistoryKey { at_ms: query.from_ms, id: i64::MIN };
         let last = HistoryKey { at_ms: query.to_ms, id: i64::MAX };
-        let (low, high) = match (walk.from, walk.ascending) {
-            (Some(key), true) if key >= first => (Bound::Excluded(key), last),
-            (None, _) | (Some(_), true) => (Bound::Included(first), last),
-            (Some(key), false) => (Bound::Included(first), last.min(HistoryKey { id: key.id - 1, ..key })),
+        let (low, high) = match query.cursor {
+            Some(key) if ascending && key >= first => (Bound::Excluded(key), last),
+            Some(key) if !ascending => (Bound::Included(first), last.min(HistoryKey { id: key.id - 1, ..key })),
+            Some(_) | None => (Bound::Included(first), last),
         };
         if first > high || matches!(low, Bound::Excluded(key) if key >= high) {
-            return walk.page(Vec::new());
+            return query.page(Vec::new());
         }
-        let wanted = walk.limit + 1;
-        let events = workspace.keys_of(query.references.first(), low, high, walk.ascending);
+        let events = workspace.keys_of(query.references.first(), low, high, ascending);
         let matching = events.map(|key| (key, &workspace.events[&key])).filter(|(_, row)| {
             (query.kinds.is_empty() || query.kinds.contains(&row.kind))
                 && query.references.iter().all(|reference| row.references.contains(reference))
         });
-        walk.page(matching.take(wanted).map(|(key, row)| event_of(key, row)).collect())
+        query.page(matching.take(query.page_max() + 1).map(|(key, row)| event_of(key, row)).collect())
     }
 
     pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Option<HistoryEvent> {

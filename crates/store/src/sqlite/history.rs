@@ -307,20 +307,19 @@ impl History {
     }
 
     pub(super) fn query(&self, query: &HistoryQuery) -> Result<HistoryPage, ReadError> {
-        let walk = query.walk();
         let mut events = Vec::new();
-        for day in self.days_of(query, walk.ascending, walk.from.map(|key| Day::of(key.at_ms))) {
-            let wanted = walk.limit + 1 - events.len();
-            let bound = walk.from.filter(|key| Day::of(key.at_ms) == day).map(|key| key.id);
+        for day in self.days_of(query) {
+            let wanted = query.page_max() + 1 - events.len();
             let DayReaders { readers, .. } = &*self.readers(day)?;
             readers.read("read the history", |connection| {
-                queries::select(connection, readers.path(), query, walk.ascending, bound, wanted, &mut events)
+                let passed = query.cursor.filter(|key| Day::of(key.at_ms) == day).map(|key| key.id);
+                queries::select(connection, readers.path(), query, passed, wanted, &mut events)
             })?;
-            if events.len() > walk.limit {
+            if events.len() > query.page_max() {
                 break;
             }
         }
-        Ok(walk.page(events))
+        Ok(query.page(events))
     }
 
     pub(super) fn event(&self, workspace: Sid, sid: Sid) -> Result<Option<HistoryEvent>, ReadError> {
@@ -437,21 +436,21 @@ impl History {
         Ok(())
     }
 
-    /// The days that a query may find something in, in the direction in which it goes.
-    fn days_of(&self, query: &HistoryQuery, ascending: bool, from: Option<Day>) -> Vec<Day> {
+    /// The days that a query may find something in, in its order.
+    fn days_of(&self, query: &HistoryQuery) -> Vec<Day> {
         let mut first = Day::of(query.from_ms.max(0));
         let mut last = Day::of(query.to_ms);
-        match (ascending, from) {
-            (true, Some(day)) => first = first.max(day),
-            (false, Some(day)) => last = last.min(day),
-            (_, None) => {}
+        match query.cursor {
+            Some(passed) if query.is_ascending() => first = first.max(Day::of(passed.at_ms)),
+            Some(passed) => last = last.min(Day::of(passed.at_ms)),
+            None => {}
         }
         if first > last {
             return Vec::new();
         }
         let days = lock(&self.days);
         let range = days.range(first..=last).map(|(day, _)| *day);
-        if ascending { range.collect() } else { range.rev().collect() }
+        if query.is_ascending() { range.collect() } else { range.rev().collect() }
     }
 
     fn readers(&self, day: Day) -> Result<Arc<DayReaders>, ReadError> {

@@ -3,9 +3,9 @@
 use std::thread;
 
 use pointsman_store::{
-    AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryCursor, HistoryOrder, HistoryPage, HistoryQuery,
-    KeptLetters, LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError,
-    ReadLimit, Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
+    AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryOrder, HistoryPage, HistoryQuery, KeptLetters,
+    LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit,
+    Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
 };
 
 use crate::samples::{
@@ -420,19 +420,20 @@ fn history_is_filtered_by_every_condition(store: &dyn Store) {
 
 fn history_pages_meet_in_both_directions(store: &dyn Store) {
     sixty_events(store);
-    for order in [HistoryOrder::NewestFirst, HistoryOrder::OldestFirst] {
+    let (newest_first, oldest_first) = (HistoryOrder::NewestFirst, HistoryOrder::OldestFirst);
+    for (order, back) in [(newest_first, oldest_first), (oldest_first, newest_first)] {
         for references in [vec![], vec![mention(Role::Worker, 100)]] {
             let query = HistoryQuery { limit: 100, order, references, ..HistoryQuery::all(sid(1)) };
             let whole = payloads(&store.history(&query).unwrap());
             assert_eq!(whole.len(), 30);
             let mut forward = Vec::new();
-            let mut cursor = HistoryCursor::Start;
+            let mut cursor = None;
             let mut pages = Vec::new();
             loop {
                 let page = store.history(&HistoryQuery { limit: 7, cursor, ..query.clone() }).unwrap();
                 forward.extend(payloads(&page));
                 let more = page.more;
-                cursor = HistoryCursor::After(page.events.last().unwrap().key);
+                cursor = Some(page.events.last().unwrap().key);
                 pages.push(page);
                 if !more {
                     break;
@@ -441,10 +442,12 @@ fn history_pages_meet_in_both_directions(store: &dyn Store) {
             assert_eq!(forward, whole);
             assert_eq!(pages.len(), 5);
             for (index, page) in pages.iter().enumerate().skip(1) {
-                let before = HistoryCursor::Before(page.events[0].key);
-                let back = store.history(&HistoryQuery { limit: 7, cursor: before, ..query.clone() }).unwrap();
-                assert_eq!(back.events, pages[index - 1].events);
-                assert_eq!(back.more, index > 1);
+                let cursor = Some(page.events[0].key);
+                let before = HistoryQuery { limit: 7, order: back, cursor, ..query.clone() };
+                let mut before = store.history(&before).unwrap();
+                before.events.reverse();
+                assert_eq!(before.events, pages[index - 1].events);
+                assert_eq!(before.more, index > 1);
             }
             let end = store.history(&HistoryQuery { limit: 7, cursor, ..query.clone() }).unwrap();
             assert_eq!((end.events.len(), end.more), (0, false));
@@ -476,7 +479,7 @@ fn history_pages_are_stable_while_rows_are_added(store: &dyn Store) {
             let newest: u64 = seen[0].strip_prefix("event ").unwrap().parse().unwrap();
             let mut last = first.events.last().unwrap().key;
             loop {
-                let cursor = HistoryCursor::After(last);
+                let cursor = Some(last);
                 let page = store.history(&HistoryQuery { limit: 9, cursor, ..HistoryQuery::all(sid(1)) }).unwrap();
                 seen.extend(payloads(&page));
                 if !page.more {

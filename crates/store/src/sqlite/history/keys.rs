@@ -201,8 +201,8 @@ mod tests {
     use super::super::day_file::KIND;
     use super::*;
     use crate::{
-        HistoryCursor, HistoryOrder, HistoryQuery, HistoryRow, Options, Position, Record, Reference, SequenceNumber,
-        SqliteStore, Store, StreamId,
+        HistoryOrder, HistoryQuery, HistoryRow, Options, Position, Record, Reference, SequenceNumber, SqliteStore,
+        Store, StreamId,
     };
 
     const WORKSPACE: Sid = [1; 16];
@@ -287,7 +287,7 @@ mod tests {
                 let page = self.store().history(&query).unwrap();
                 found.extend(page.events.iter().map(|event| event.key.at_ms));
                 let Some(last) = page.events.last().filter(|_| page.more) else { return found };
-                query.cursor = HistoryCursor::After(last.key);
+                query.cursor = Some(last.key);
             }
         }
 

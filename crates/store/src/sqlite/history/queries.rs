@@ -11,13 +11,14 @@ use super::super::database::read_failed;
 use super::keys::{self, role_number};
 use super::meta;
 
-/// Adds to `events` those of a day that a query asks for, at most `wanted`, in the direction in which it goes.
+/// Adds to `events` those of a day that a query asks for, at most `wanted`, in its order.
+///
+/// - `passed`: identifier of the event after which they begin, when it is of this day.
 pub(super) fn select(
     connection: &Connection,
     path: &Path,
     query: &HistoryQuery,
-    ascending: bool,
-    bound: Option<i64>,
+    passed: Option<i64>,
     wanted: usize,
     events: &mut Vec<HistoryEvent>,
 ) -> Result<(), ReadError> {
@@ -29,9 +30,9 @@ pub(super) fn select(
     let to_ms = query.to_ms.min(limits::HISTORY_AT_MS_MAX);
     let mut id_max = (to_ms + 1).saturating_add(lag_ms).min(i64::MAX >> limits::HISTORY_COUNTER_BITS)
         << limits::HISTORY_COUNTER_BITS;
-    match bound {
-        Some(bound) if ascending => id_min = id_min.max(bound + 1),
-        Some(bound) => id_max = id_max.min(bound - 1),
+    match passed {
+        Some(passed) if query.is_ascending() => id_min = id_min.max(passed + 1),
+        Some(passed) => id_max = id_max.min(passed - 1),
         None => {}
     }
     let mut sql = String::from(
@@ -54,7 +55,8 @@ pub(super) fn select(
     if !keys.kinds.is_empty() {
         one_of(&mut sql, "m.kind", &keys.kinds);
     }
-    write!(sql, " ORDER BY m.event {} LIMIT ?", if ascending { "ASC" } else { "DESC" }).expect("a string takes all");
+    write!(sql, " ORDER BY m.event {} LIMIT ?", if query.is_ascending() { "ASC" } else { "DESC" })
+        .expect("a string takes all");
     values.push(wanted as i64);
     let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
     let mut rows = statement.query(params_from_iter(values)).map_err(&failed)?;
