@@ -60,8 +60,12 @@ pub const REMOVAL_SLICE_ROWS: usize = 2_000;
 pub const DEAD_LETTERS_SLICE: usize = 500;
 /// Idle read connections kept per database file.
 pub const READERS_IDLE_MAX: usize = 4;
+/// Journal records read by a check between two reports of progress.
+pub const CHECK_RECORDS: usize = 1_000;
 /// Events read by a check between two reports of progress.
 pub const CHECK_PROGRESS_ROWS: u64 = 10_000;
+/// Missing days of the history that a message names beside the first one.
+pub const DAYS_NAMED_MAX: usize = 40;
 /// Entries of damage that one check lists before it stops listing.
 pub const DAMAGE_LISTED_MAX: usize = 1_000;
 

@@ -1,5 +1,7 @@
 //! The journal: records of all streams in one table, with the outbox and the meta table in the same file.
 
+mod meta;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -69,18 +71,8 @@ pub(super) const KIND: FileKind = FileKind {
     cache_kib: 16 << 10,
 };
 
-/// Keys of the meta table that the store itself uses; those of others begin with `user.`.
-mod key {
-    pub(super) const EPOCH: &str = "epoch";
-    /// Last position ever, also when its record has been trimmed.
-    pub(super) const LAST_POSITION: &str = "last_position";
-    /// Records up to here are in the history for good.
-    pub(super) const HISTORY_POSITION: &str = "history_position";
-    /// Days that ended by then are dropped for good.
-    pub(super) const HISTORY_FROM_MS: &str = "history_from_ms";
-    /// Of the four above.
-    pub(super) const CHECKSUM: &str = "checksum";
-}
+/// Columns of a record `r` and of its stream `s`, as [`record_of`] takes them.
+const RECORD_COLUMNS: &str = "r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload";
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -111,6 +103,26 @@ struct Stream {
     last: SequenceNumber,
 }
 
+/// A stream as the file has it.
+pub(super) struct StreamRow {
+    id: i64,
+    pub(super) stream: StreamId,
+    /// Records up to here are gone.
+    pub(super) trimmed: SequenceNumber,
+    pub(super) last: SequenceNumber,
+    is_deleting: bool,
+}
+
+/// Where a journal ends, as one view of it shows.
+pub(super) struct Ends {
+    pub(super) last_position: Position,
+    /// Up to here the history is to be there, and these are its days.
+    pub(super) history_floor: Position,
+    pub(super) history_days: ledger::Days,
+    /// Those that are not about to go.
+    pub(super) streams: Vec<StreamRow>,
+}
+
 /// Where the history stands for good, as the journal knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct HistoryFloor {
@@ -133,15 +145,13 @@ impl Journal {
         log::verify(&path)?;
         let connection = database::open_writer(&path, &KIND)?;
         let failed = read_failed("read where the journal ends", &path);
-        let epoch = meta_number(&connection, key::EPOCH).map_err(&failed)?.unwrap_or(0);
-        let trimmed = meta_number(&connection, key::LAST_POSITION).map_err(&failed)?.unwrap_or(0);
-        let present: Option<i64> =
-            connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0)).map_err(&failed)?;
+        let epoch = meta::number(&connection, meta::EPOCH).map_err(&failed)?.unwrap_or(0);
+        let last_position = read_last_position(&connection).map_err(&failed)?;
         let streams = read_streams(&connection, &path)?;
-        verify_meta(&connection, &path)?;
+        meta::verify(&connection, &path)?;
         drop(failed);
-        let last_position = Position(trimmed.max(present.unwrap_or(0)) as u64);
-        let stream_id_max = streams.values().map(|stream| stream.id).max().unwrap_or(0);
+        let stream_id_max = streams.iter().map(|row| row.id).max().unwrap_or(0);
+        let streams = streams.into_iter().map(|row| (row.stream, Stream { id: row.id, last: row.last })).collect();
         let writer = Writer {
             connection,
             epoch: Epoch(epoch as u64),
@@ -185,8 +195,8 @@ impl Journal {
         let mut writer = self.writer.lock();
         let epoch = Epoch(writer.epoch.0 + 1);
         self.write(&mut writer, "begin an epoch", |transaction| {
-            meta_set_number(transaction, key::EPOCH, epoch.0 as i64)?;
-            seal_meta(transaction)
+            meta::set_number(transaction, meta::EPOCH, epoch.0 as i64)?;
+            meta::seal(transaction)
         })?;
         writer.epoch = epoch;
         Ok(epoch)
@@ -263,13 +273,7 @@ impl Journal {
         let step = "read records";
         self.read(step, |connection| {
             let failed = read_failed(step, &self.path);
-            let mut statement = connection
-                .prepare_cached(
-                    "SELECT r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload
-                     FROM records r LEFT JOIN streams s ON s.id = r.stream
-                     WHERE r.position > ?1 ORDER BY r.position LIMIT ?2",
-                )
-                .map_err(&failed)?;
+            let mut statement = connection.prepare_cached(&records_after()).map_err(&failed)?;
             let rows = statement.query(params![after.0 as i64, limit.records.max(1) as i64]).map_err(&failed)?;
             self.collect(rows, limit.bytes, step)
         })
@@ -295,13 +299,11 @@ impl Journal {
             if after < first_after {
                 return Err(ReadError::Trimmed { stream, asked_after: after, first_after });
             }
-            let mut statement = connection
-                .prepare_cached(
-                    "SELECT r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload
-                     FROM records r INDEXED BY records_by_stream JOIN streams s ON s.id = r.stream
-                     WHERE r.stream = ?1 AND r.sequence > ?2 ORDER BY r.sequence LIMIT ?3",
-                )
-                .map_err(&failed)?;
+            let sql = format!(
+                "SELECT {RECORD_COLUMNS} FROM records r INDEXED BY records_by_stream JOIN streams s ON s.id = r.stream
+                 WHERE r.stream = ?1 AND r.sequence > ?2 ORDER BY r.sequence LIMIT ?3"
+            );
+            let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
             let rows = statement.query(params![id, after.0 as i64, limit.records.max(1) as i64]).map_err(&failed)?;
             let records = self.collect(rows, limit.bytes, step)?;
             let mut expected = after.next();
@@ -432,8 +434,8 @@ impl Journal {
         let step = "read where the history stands";
         self.read(step, |connection| {
             let failed = read_failed(step, &self.path);
-            let position = meta_number(connection, key::HISTORY_POSITION).map_err(&failed)?.unwrap_or(0);
-            let from_ms = meta_number(connection, key::HISTORY_FROM_MS).map_err(&failed)?.unwrap_or(0);
+            let position = meta::number(connection, meta::HISTORY_POSITION).map_err(&failed)?.unwrap_or(0);
+            let from_ms = meta::number(connection, meta::HISTORY_FROM_MS).map_err(&failed)?.unwrap_or(0);
             Ok(HistoryFloor { position: Position(position as u64), from_ms })
         })
     }
@@ -461,11 +463,11 @@ impl Journal {
             return Ok(());
         }
         self.write(&mut writer, "note where the history stands", |transaction| {
-            meta_set_number(transaction, key::HISTORY_POSITION, position.0 as i64)?;
-            meta_set_number(transaction, key::HISTORY_FROM_MS, from_ms)?;
+            meta::set_number(transaction, meta::HISTORY_POSITION, position.0 as i64)?;
+            meta::set_number(transaction, meta::HISTORY_FROM_MS, from_ms)?;
             ledger::note(transaction, &days)?;
             ledger::forget_before(transaction, from_ms)?;
-            seal_meta(transaction)
+            meta::seal(transaction)
         })
     }
 
@@ -504,23 +506,11 @@ impl Journal {
         WriteError::check_size("key of a meta value", key.len(), limits::META_KEY_BYTES_MAX)?;
         WriteError::check_size("meta value", value.len(), limits::META_VALUE_BYTES_MAX)?;
         let mut writer = self.writer.lock();
-        self.write(&mut writer, "set a meta value", |transaction| {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
-                .execute(params![format!("user.{key}"), [&checksum::meta(key, value).to_le_bytes(), value].concat()])
-        })?;
-        Ok(())
+        self.write(&mut writer, "set a meta value", |transaction| meta::put(transaction, key, value))
     }
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, ReadError> {
-        let step = "read a meta value";
-        self.read(step, |connection| {
-            let stored: Option<Vec<u8>> = connection
-                .prepare_cached("SELECT value FROM meta WHERE key = ?1")
-                .and_then(|mut statement| statement.query_row([format!("user.{key}")], |row| row.get(0)).optional())
-                .map_err(read_failed(step, &self.path))?;
-            stored.map(|stored| verified_meta(key, &stored, &self.path)).transpose()
-        })
+        self.read("read a meta value", |connection| meta::value(connection, &self.path, key))
     }
 
     pub(super) fn check(&self, report: &mut CheckReport, inspection: &mut Inspection<'_>) -> Result<(), ReadError> {
@@ -530,14 +520,9 @@ impl Journal {
             let step = "read records";
             let read = self.read(step, |connection| {
                 let failed = read_failed(step, &self.path);
-                let mut statement = connection
-                    .prepare_cached(
-                        "SELECT r.position, s.stream, r.sequence, r.at_ms, r.checksum, r.payload
-                         FROM records r LEFT JOIN streams s ON s.id = r.stream
-                         WHERE r.position > ?1 ORDER BY r.position LIMIT 1000",
-                    )
-                    .map_err(&failed)?;
-                let mut rows = statement.query([after.0 as i64]).map_err(&failed)?;
+                let mut statement = connection.prepare_cached(&records_after()).map_err(&failed)?;
+                let mut rows =
+                    statement.query(params![after.0 as i64, limits::CHECK_RECORDS as i64]).map_err(&failed)?;
                 let mut count = 0;
                 while let Some(row) = rows.next().map_err(&failed)? {
                     count += 1;
@@ -688,8 +673,16 @@ pub(super) fn delete_slice(
 
 /// Notes how far the journal has come: the record that tells it may be deleted.
 pub(super) fn note_last_position(connection: &Connection, position: Position) -> rusqlite::Result<()> {
-    meta_set_number(connection, key::LAST_POSITION, position.0 as i64)?;
-    seal_meta(connection)
+    meta::set_number(connection, meta::LAST_POSITION, position.0 as i64)?;
+    meta::seal(connection)
+}
+
+/// All records after a position, in order, at most so many.
+fn records_after() -> String {
+    format!(
+        "SELECT {RECORD_COLUMNS} FROM records r LEFT JOIN streams s ON s.id = r.stream
+         WHERE r.position > ?1 ORDER BY r.position LIMIT ?2"
+    )
 }
 
 fn record_of(row: &Row<'_>) -> rusqlite::Result<(Position, Record, u32)> {
@@ -703,7 +696,8 @@ fn record_of(row: &Row<'_>) -> rusqlite::Result<(Position, Record, u32)> {
     Ok((position, record, row.get(4)?))
 }
 
-fn read_streams(connection: &Connection, path: &Path) -> Result<BTreeMap<StreamId, Stream>, ReadError> {
+/// Where the streams begin and end, verified.
+fn read_streams(connection: &Connection, path: &Path) -> Result<Vec<StreamRow>, ReadError> {
     let failed = read_failed("read where the streams end", path);
     let mut statement = connection
         .prepare(
@@ -713,21 +707,30 @@ fn read_streams(connection: &Connection, path: &Path) -> Result<BTreeMap<StreamI
         )
         .map_err(&failed)?;
     let mut rows = statement.query([]).map_err(&failed)?;
-    let mut streams = BTreeMap::new();
+    let mut streams = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
         let parse = |row: &Row<'_>| {
-            let stream = Stream { id: row.get(0)?, last: SequenceNumber(row.get::<_, i64>(2)? as u64) };
-            let id = StreamId(row.get(1)?);
-            let found = checksum::stream(stream.id, &id.0, row.get(3)?, row.get(4)?);
-            Ok((id, stream, found, row.get::<_, u32>(5)?))
+            let (id, stream) = (row.get(0)?, StreamId(row.get(1)?));
+            let (last, trimmed, deleting): (i64, i64, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+            let found = checksum::stream(id, &stream.0, trimmed, deleting);
+            let (trimmed, last) = (SequenceNumber(trimmed as u64), SequenceNumber(last as u64));
+            Ok((StreamRow { id, stream, trimmed, last, is_deleting: deleting != 0 }, found, row.get::<_, u32>(5)?))
         };
-        let (id, stream, found, expected) = parse(row).map_err(&failed)?;
+        let (row, found, expected) = parse(row).map_err(&failed)?;
         if found != expected {
-            return Err(ReadError::Damaged(Damage::checksum(path, format!("stream {id}"), found, expected)));
+            let place = format!("stream {}", row.stream);
+            return Err(ReadError::Damaged(Damage::checksum(path, place, found, expected)));
         }
-        streams.insert(id, stream);
+        streams.push(row);
     }
     Ok(streams)
+}
+
+/// The last position ever, whether its record is still there or not.
+fn read_last_position(connection: &Connection) -> rusqlite::Result<Position> {
+    let trimmed = meta::number(connection, meta::LAST_POSITION)?;
+    let present: Option<i64> = connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0))?;
+    Ok(Position(trimmed.max(present).unwrap_or(0) as u64))
 }
 
 /// Brings the checksum of a stream up to date.
@@ -739,101 +742,14 @@ pub(super) fn seal_stream(connection: &Connection, id: i64) -> rusqlite::Result<
     Ok(())
 }
 
-/// Brings the checksum of the store's own values up to date.
-fn seal_meta(connection: &Connection) -> rusqlite::Result<()> {
-    let checksum = meta_checksum(connection)?.expect("a value was just set");
-    meta_set_number(connection, key::CHECKSUM, checksum.into())
-}
-
-/// `None`: none of the values is there.
-fn meta_checksum(connection: &Connection) -> rusqlite::Result<Option<u32>> {
-    let mut values = [0; 4];
-    let mut is_any = false;
-    for (value, key) in
-        values.iter_mut().zip([key::EPOCH, key::LAST_POSITION, key::HISTORY_POSITION, key::HISTORY_FROM_MS])
-    {
-        if let Some(found) = meta_number(connection, key)? {
-            *value = found;
-            is_any = true;
-        }
-    }
-    Ok(is_any.then(|| checksum::numbers(&values)))
-}
-
-fn verify_meta(connection: &Connection, path: &Path) -> Result<(), ReadError> {
-    let failed = read_failed("read the values of the store itself", path);
-    let found = meta_checksum(connection).map_err(&failed)?;
-    let expected = meta_number(connection, key::CHECKSUM).map_err(&failed)?;
-    if found.map(i64::from) == expected {
-        return Ok(());
-    }
-    let place = "the values of the store itself".to_owned();
-    let (found, expected) = (found.unwrap_or_default(), expected.unwrap_or_default() as u32);
-    Err(ReadError::Damaged(Damage::checksum(path, place, found, expected)))
-}
-
-fn verified_meta(key: &str, stored: &[u8], path: &Path) -> Result<Vec<u8>, ReadError> {
-    let place = format!("the value {key}");
-    let Some((expected, value)) = stored.split_at_checked(4) else {
-        let problem = "it is too short".to_owned();
-        return Err(ReadError::Damaged(Damage { path: path.to_path_buf(), place, problem }));
-    };
-    let expected = u32::from_le_bytes(expected.try_into().expect("four bytes were split off"));
-    let found = checksum::meta(key, value);
-    if found == expected {
-        return Ok(value.to_vec());
-    }
-    Err(ReadError::Damaged(Damage::checksum(path, place, found, expected)))
-}
-
-/// Where a journal ends, as one view of it shows.
-pub(super) struct Ends {
-    pub(super) last_position: Position,
-    /// Up to here the history is to be there, and these are its days.
-    pub(super) history_floor: Position,
-    pub(super) history_days: ledger::Days,
-    pub(super) streams: Vec<StreamEnds>,
-}
-
-pub(super) struct StreamEnds {
-    pub(super) stream: StreamId,
-    pub(super) trimmed: SequenceNumber,
-    pub(super) last: SequenceNumber,
-}
-
 /// Where a journal ends, if its own values and those of its streams are whole.
 pub(super) fn ends(connection: &Connection, path: &Path) -> Result<Ends, ReadError> {
-    verify_meta(connection, path)?;
-    read_streams(connection, path)?;
+    meta::verify(connection, path)?;
+    let mut streams = read_streams(connection, path)?;
+    streams.retain(|row| !row.is_deleting);
     let history_days = ledger::read(connection, path)?;
-    read_ends(connection, history_days).map_err(read_failed("read where the journal ends", path))
-}
-
-fn read_ends(connection: &Connection, history_days: ledger::Days) -> rusqlite::Result<Ends> {
-    let position = |number: Option<i64>| Position(number.unwrap_or(0) as u64);
-    let trimmed = position(meta_number(connection, key::LAST_POSITION)?);
-    let present = position(connection.query_row("SELECT max(position) FROM records", [], |row| row.get(0))?);
-    let history_floor = position(meta_number(connection, key::HISTORY_POSITION)?);
-    let mut statement = connection.prepare(
-        "SELECT stream, trimmed_sequence, coalesce((SELECT max(sequence) FROM records WHERE records.stream = streams.id),
-             trimmed_sequence)
-         FROM streams WHERE deleting = 0",
-    )?;
-    let rows = statement.query_map([], |row| {
-        let sequence = |index| row.get::<_, i64>(index).map(|number| SequenceNumber(number as u64));
-        Ok(StreamEnds { stream: StreamId(row.get(0)?), trimmed: sequence(1)?, last: sequence(2)? })
-    })?;
-    let streams = rows.collect::<rusqlite::Result<_>>()?;
-    Ok(Ends { last_position: trimmed.max(present), history_floor, history_days, streams })
-}
-
-fn meta_number(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
-    connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([key], |row| row.get(0)).optional()
-}
-
-fn meta_set_number(connection: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
-        .execute(params![key, value])
-        .map(|_| ())
+    let failed = read_failed("read where the journal ends", path);
+    let history_floor = meta::number(connection, meta::HISTORY_POSITION).map_err(&failed)?.unwrap_or(0);
+    let last_position = read_last_position(connection).map_err(&failed)?;
+    Ok(Ends { last_position, history_floor: Position(history_floor as u64), history_days, streams })
 }

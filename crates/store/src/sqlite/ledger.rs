@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use crate::error::REMEDY_FOR_DAY as REMEDY;
 use crate::history::Day;
-use crate::{Damage, Position, ReadError, checksum};
+use crate::{Damage, Position, ReadError, checksum, limits};
 
 use super::database::{self, read_failed};
 use super::history::meta::Stand;
@@ -19,9 +19,6 @@ use super::history::names;
 
 /// The first format of the journal that has the table.
 const SINCE_FORMAT: i64 = 2;
-
-/// Days that are missing of which a message tells.
-const NAMED_MAX: usize = 40;
 
 /// Days, and up to where each has its rows.
 pub(super) type Days = BTreeMap<Day, Position>;
@@ -82,9 +79,10 @@ pub(super) fn compare(noted: &Days, found: &BTreeMap<Day, Stand>, directory: &Pa
     if let Some((&first, others)) = missing.split_first() {
         let mut problem = "the file is missing or empty, but the journal knows that it was there; ".to_owned();
         if !others.is_empty() {
-            let named: Vec<_> = others.iter().take(NAMED_MAX).map(|day| names::date(*day).to_string()).collect();
+            let named: Vec<_> =
+                others.iter().take(limits::DAYS_NAMED_MAX).map(|day| names::date(*day).to_string()).collect();
             let (more, named) = (others.len(), named.join(", "));
-            let rest = if more > NAMED_MAX { ", .." } else { "" };
+            let rest = if more > limits::DAYS_NAMED_MAX { ", .." } else { "" };
             write!(problem, "so are {more} more: {named}{rest}; ").expect("a string takes all");
         }
         problem.push_str(REMEDY);
