@@ -3,10 +3,7 @@
 //! A call that needs stored events runs in its turn as far as the state goes, then leaves as a [`HistoryRequest`]: plain
 //! data, to be finished wherever the history is read.
 
-use pointsman_engine::{
-    Account, EventKind, PublicEvent, Reservation, Sid, Task, TaskChannel, TaskQueue, Timestamp, Worker, Workflow,
-    Workspace,
-};
+use pointsman_engine::{Account, EventKind, EventReference, PublicEvent, Sid, Timestamp, Workspace};
 
 use crate::http::Answer;
 use crate::resources::{events, statistics};
@@ -55,17 +52,6 @@ impl HistoryQuery {
             limit: None,
         }
     }
-}
-
-/// Something that events mention; what an event mentions is told by `pointsman_record::public_event`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventReference {
-    Task(Sid<Task>),
-    Worker(Sid<Worker>),
-    TaskQueue(Sid<TaskQueue>),
-    Workflow(Sid<Workflow>),
-    Reservation(Sid<Reservation>),
-    TaskChannel(Sid<TaskChannel>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

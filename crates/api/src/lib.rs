@@ -57,7 +57,7 @@ pub use crate::execute::{Instructed, Outcome, execute};
 pub use crate::extension::{
     DeliveriesAsk, DeliveriesRequest, EventStreamRequest, LettersPage, LettersPlace, ServerRequest, StreamBegin,
 };
-pub use crate::history::{EventPlace, EventReference, HistoryAnswer, HistoryOrder, HistoryQuery, HistoryRequest};
+pub use crate::history::{EventPlace, HistoryAnswer, HistoryOrder, HistoryQuery, HistoryRequest};
 pub use crate::http::{
     Answer, CorsOrigins, Header, HttpRequest, add_common_headers, add_rate_headers, cors_headers, preflight,
 };

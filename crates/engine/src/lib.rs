@@ -42,8 +42,8 @@ pub use crate::event::Event;
 pub use crate::ids::{Account, ApiKey, Entity, Id, OperatingUnit, Sid, derive_sid};
 pub use crate::limits::Limits;
 pub use crate::public_event::{
-    ActivityChangeFacts, ActivityFacts, EventKind, PreviousFacts, PublicEvent, ReservationFacts, RoutingCause,
-    RoutingTargetFacts, StepFacts, Subject, TaskChannelFacts, TaskFacts, TaskQueueFacts, TransferFacts,
+    ActivityChangeFacts, ActivityFacts, EventKind, EventReference, PreviousFacts, PublicEvent, ReservationFacts,
+    RoutingCause, RoutingTargetFacts, StepFacts, Subject, TaskChannelFacts, TaskFacts, TaskQueueFacts, TransferFacts,
     WorkerChannelFacts, WorkerFacts, WorkflowFacts,
 };
 pub use crate::rejection::{ActivityRole, InUse, Instruction, ObjectKind, Reference, Rejection, TransferRefusal};

@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::ids::{Entity, Id, OperatingUnit, Sid};
 use crate::state::{
@@ -96,6 +97,70 @@ pub struct PublicEvent {
 
 impl Entity for PublicEvent {
     const PREFIX: &'static str = "EV";
+}
+
+/// An object that an event mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventReference {
+    Task(Sid<Task>),
+    Worker(Sid<Worker>),
+    TaskQueue(Sid<TaskQueue>),
+    Workflow(Sid<Workflow>),
+    Reservation(Sid<Reservation>),
+    TaskChannel(Sid<TaskChannel>),
+}
+
+impl PublicEvent {
+    /// Every object that its groups mention, in order and once each: what it is found by in the history.
+    ///
+    /// - Source: reference/events-and-callbacks.md, section 5 (filters) [oai].
+    pub fn references(&self) -> Vec<EventReference> {
+        let mut references = Vec::new();
+        if let Some(task) = &self.task {
+            references.push(EventReference::Task(task.sid));
+            references.extend(task.task_channel.as_ref().map(|(sid, _)| EventReference::TaskChannel(*sid)));
+            references.extend(task.known_worker.map(EventReference::Worker));
+            references.extend(task.routing_target.map(EventReference::from));
+        }
+        if let Some(task_queue) = &self.task_queue {
+            references.push(EventReference::TaskQueue(task_queue.sid));
+        }
+        if let Some((task_queue, _)) = self.previous.as_ref().and_then(|previous| previous.task_queue.as_ref()) {
+            references.push(EventReference::TaskQueue(*task_queue));
+        }
+        if let Some(workflow) = &self.workflow {
+            references.push(EventReference::Workflow(workflow.sid));
+        }
+        if let Some(worker) = &self.worker {
+            references.push(EventReference::Worker(worker.sid));
+        }
+        if let Some(worker_channel) = &self.worker_channel {
+            references.push(EventReference::TaskChannel(worker_channel.task_channel));
+        }
+        if let Some(reservation) = &self.reservation {
+            references.push(EventReference::Reservation(reservation.sid));
+        }
+        if let Some(transfer) = &self.transfer {
+            references.push(transfer.to.into());
+            references.push(EventReference::Worker(transfer.initiating_worker));
+            references.push(EventReference::Reservation(transfer.initiating_reservation));
+        }
+        if let Some(task_channel) = &self.task_channel {
+            references.push(EventReference::TaskChannel(task_channel.sid));
+        }
+        references.sort_unstable();
+        references.dedup();
+        references
+    }
+}
+
+impl From<RoutingTargetFacts> for EventReference {
+    fn from(target: RoutingTargetFacts) -> Self {
+        match target {
+            RoutingTargetFacts::Worker(sid) => Self::Worker(sid),
+            RoutingTargetFacts::TaskQueue(sid) => Self::TaskQueue(sid),
+        }
+    }
 }
 
 /// Group T of the reference.

@@ -1,9 +1,8 @@
 //! Public events on the wire: inside the record of their turn, and alone as a row of the history.
 
 use pointsman_engine::{
-    ActivityChangeFacts, ActivityFacts, EventKind, PreviousFacts, PublicEvent, ReservationFacts, RoutingTargetFacts,
-    StepFacts, TaskChannelFacts, TaskFacts, TaskQueueFacts, TransferFacts, WorkerChannelFacts, WorkerFacts,
-    WorkflowFacts,
+    ActivityChangeFacts, ActivityFacts, EventKind, PreviousFacts, PublicEvent, ReservationFacts, StepFacts,
+    TaskChannelFacts, TaskFacts, TaskQueueFacts, TransferFacts, WorkerChannelFacts, WorkerFacts, WorkflowFacts,
 };
 
 use crate::error::DecodeError;
@@ -175,76 +174,4 @@ pub fn kind_number(kind: EventKind) -> u16 {
 /// The kind of event that a number stands for.
 pub fn kind_from_number(number: u16) -> Option<EventKind> {
     EventKind::from_number(number.into())
-}
-
-/// As what an event mentions an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    Task,
-    Worker,
-    TaskQueue,
-    Workflow,
-    Reservation,
-    TaskChannel,
-}
-
-/// An object that an event mentions: the bytes of its SID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HistoryReference {
-    pub role: Role,
-    pub sid: [u8; 16],
-}
-
-/// Every object that the groups of an event mention, in order and once each: what it is found by in the history.
-///
-/// - Source: reference/events-and-callbacks.md, section 5 (filters) [oai].
-pub fn history_references(event: &PublicEvent) -> Vec<HistoryReference> {
-    let mut references = Vec::new();
-    let mut add = |role, sid| references.push(HistoryReference { role, sid });
-    let target = |target: RoutingTargetFacts| match target {
-        RoutingTargetFacts::Worker(worker) => (Role::Worker, worker.bytes()),
-        RoutingTargetFacts::TaskQueue(task_queue) => (Role::TaskQueue, task_queue.bytes()),
-    };
-    if let Some(task) = &event.task {
-        add(Role::Task, task.sid.bytes());
-        if let Some((task_channel, _)) = &task.task_channel {
-            add(Role::TaskChannel, task_channel.bytes());
-        }
-        if let Some(worker) = task.known_worker {
-            add(Role::Worker, worker.bytes());
-        }
-        if let Some((role, sid)) = task.routing_target.map(target) {
-            add(role, sid);
-        }
-    }
-    if let Some(task_queue) = &event.task_queue {
-        add(Role::TaskQueue, task_queue.sid.bytes());
-    }
-    if let Some((task_queue, _)) = event.previous.as_ref().and_then(|previous| previous.task_queue.as_ref()) {
-        add(Role::TaskQueue, task_queue.bytes());
-    }
-    if let Some(workflow) = &event.workflow {
-        add(Role::Workflow, workflow.sid.bytes());
-    }
-    if let Some(worker) = &event.worker {
-        add(Role::Worker, worker.sid.bytes());
-    }
-    if let Some(worker_channel) = &event.worker_channel {
-        add(Role::TaskChannel, worker_channel.task_channel.bytes());
-    }
-    if let Some(reservation) = &event.reservation {
-        add(Role::Reservation, reservation.sid.bytes());
-    }
-    if let Some(transfer) = &event.transfer {
-        let (role, sid) = target(transfer.to);
-        add(role, sid);
-        add(Role::Worker, transfer.initiating_worker.bytes());
-        add(Role::Reservation, transfer.initiating_reservation.bytes());
-    }
-    if let Some(task_channel) = &event.task_channel {
-        add(Role::TaskChannel, task_channel.sid.bytes());
-    }
-    references.sort_unstable();
-    references.dedup();
-    references
 }

@@ -22,7 +22,7 @@ pub use pointsman_store::{BackupError, BackupReport, OpenError, ReadError, Sqlit
 use crate::configuration::Configuration;
 use crate::logging::chain;
 use crate::retention::Retention;
-use crate::{accounts, limits, projector, recovery};
+use crate::{accounts, history, limits, projector, recovery};
 
 /// Opens the store in a directory, which no server may use meanwhile.
 pub fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
@@ -99,8 +99,7 @@ fn inspect_event(event: &HistoryEvent, found_by: &[Reference]) -> Result<(), Str
     if (decoded.sid.bytes(), public_event::kind_number(decoded.kind)) != (event.sid, event.kind) {
         return Err("its content is that of another event".to_owned());
     }
-    let mut expected: Vec<Reference> =
-        public_event::history_references(&decoded).into_iter().map(projector::reference).collect();
+    let mut expected: Vec<Reference> = decoded.references().into_iter().map(history::stored_reference).collect();
     let mut found = found_by.to_vec();
     for references in [&mut expected, &mut found] {
         references.sort_unstable();

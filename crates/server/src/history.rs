@@ -1,7 +1,7 @@
 //! Queries of the event history, for answers that are made of stored events.
 
-use pointsman_api::{Answer, EventReference, HistoryAnswer, HistoryOrder, HistoryQuery, HistoryRequest};
-use pointsman_engine::{PublicEvent, Sid, Timestamp};
+use pointsman_api::{Answer, HistoryAnswer, HistoryOrder, HistoryQuery, HistoryRequest};
+use pointsman_engine::{EventReference, PublicEvent, Sid, Timestamp};
 use pointsman_record::DecodeError;
 use pointsman_record::public_event;
 use pointsman_store::{HistoryEvent, HistoryKey, ReadError, Reference, Role, Store};
@@ -76,10 +76,9 @@ fn read(
 }
 
 fn passes(query: &HistoryQuery, event: &PublicEvent) -> bool {
-    let mentioned: Vec<Reference> =
-        public_event::history_references(event).into_iter().map(crate::projector::reference).collect();
+    let mentioned = event.references();
     (query.kinds.is_empty() || query.kinds.contains(&event.kind))
-        && query.references.iter().all(|asked| mentioned.contains(&stored_reference(*asked)))
+        && query.references.iter().all(|asked| mentioned.contains(asked))
 }
 
 fn stored_query(
@@ -92,7 +91,7 @@ fn stored_query(
         from_ms: query.from.0,
         to_ms: query.to.0,
         kinds: query.kinds.iter().map(|kind| public_event::kind_number(*kind)).collect(),
-        references: query.references.iter().map(|reference| stored_reference(*reference)).collect(),
+        references: query.references.iter().copied().map(stored_reference).collect(),
         order: match query.order {
             HistoryOrder::OldestFirst => pointsman_store::HistoryOrder::OldestFirst,
             HistoryOrder::NewestFirst => pointsman_store::HistoryOrder::NewestFirst,
@@ -102,7 +101,8 @@ fn stored_query(
     }
 }
 
-fn stored_reference(reference: EventReference) -> Reference {
+/// What is mentioned, as the store has it.
+pub(crate) fn stored_reference(reference: EventReference) -> Reference {
     let (role, sid) = match reference {
         EventReference::Task(sid) => (Role::Task, sid.bytes()),
         EventReference::Worker(sid) => (Role::Worker, sid.bytes()),

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use pointsman_engine::PublicEvent;
-use pointsman_record::public_event::{self, HistoryReference, Role};
-use pointsman_record::turn;
-use pointsman_store::{HistoryRow, Position, ReadLimit, Reference, Store, StreamId};
+use pointsman_record::{public_event, turn};
+use pointsman_store::{HistoryRow, Position, ReadLimit, Store, StreamId};
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::history;
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
@@ -273,20 +273,7 @@ fn row(position: Position, workspace: [u8; 16], event: &PublicEvent) -> HistoryR
         sid: event.sid.bytes(),
         kind: public_event::kind_number(event.kind),
         at_ms: event.at.0,
-        references: public_event::history_references(event).into_iter().map(reference).collect(),
+        references: event.references().into_iter().map(history::stored_reference).collect(),
         payload: public_event::encode(event),
     }
-}
-
-pub(crate) fn reference(reference: HistoryReference) -> Reference {
-    let HistoryReference { role, sid } = reference;
-    let role = match role {
-        Role::Task => pointsman_store::Role::Task,
-        Role::Worker => pointsman_store::Role::Worker,
-        Role::TaskQueue => pointsman_store::Role::TaskQueue,
-        Role::Workflow => pointsman_store::Role::Workflow,
-        Role::Reservation => pointsman_store::Role::Reservation,
-        Role::TaskChannel => pointsman_store::Role::TaskChannel,
-    };
-    Reference { role, sid }
 }

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use pointsman_engine::{DurationMs, Entity, EventKind, PublicEvent, Sid, Timestamp};
+use pointsman_engine::{DurationMs, Entity, EventKind, EventReference, PublicEvent, Sid, Timestamp};
 
 use super::task_channel;
 use crate::errors::ApiError;
 use crate::event_fields::{Place, description, event_data, event_kind, event_type, subject, subject_path, subject_sid};
 use crate::execute::Outcome;
-use crate::history::{EventPlace, EventReference, Finish, HistoryOrder, HistoryQuery, HistoryRequest};
+use crate::history::{EventPlace, Finish, HistoryOrder, HistoryQuery, HistoryRequest};
 use crate::http::Answer;
 use crate::interval::{END_DATE, Interval, MINUTES, START_DATE};
 use crate::json;

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use pointsman_engine::{
-    Activity, Entity, EventKind, PublicEvent, Sid, State, TaskChannel, TaskQueue, Timestamp, Worker, Workflow,
+    Activity, Entity, EventKind, EventReference, PublicEvent, Sid, State, TaskChannel, TaskQueue, Timestamp, Worker,
+    Workflow,
 };
 
 use super::{account_sid, task_channel, workspace_sid};
 use crate::errors::{self, ApiError};
 use crate::execute::Outcome;
-use crate::history::{EventReference, Finish, HistoryQuery, HistoryRequest};
+use crate::history::{Finish, HistoryQuery, HistoryRequest};
 use crate::http::Answer;
 use crate::interval::{END_DATE, Interval, MINUTES, START_DATE};
 use crate::json::{self, Object};

@@ -6,12 +6,11 @@ use pointsman_api::cloud_event::write_cloud_event;
 use pointsman_api::event_fields::Place;
 use pointsman_api::{
     Answer, Call, CallScope, DeadDelivery, DeliveriesAsk, DeliveriesRequest, DeliveryCounters, EventPlace,
-    EventReference, EventStreamRequest, FoundLetters, HistoryAnswer, HistoryOrder, HistoryQuery, HttpRequest,
-    LettersPlace, Outcome, ServerRequest, StreamBegin, create_workspace_command, execute, json, parse,
-    render_deliveries, render_delivery, render_replay,
+    EventStreamRequest, FoundLetters, HistoryAnswer, HistoryOrder, HistoryQuery, HttpRequest, LettersPlace, Outcome,
+    ServerRequest, StreamBegin, create_workspace_command, execute, json, parse, render_deliveries, render_delivery,
+    render_replay,
 };
 use pointsman_engine::{Account, Command, Engine, Limits, PublicEvent, Sid, Timestamp, Workspace};
-use pointsman_record::public_event::{Role, history_references};
 
 pub(crate) const BASE_URL: &str = "https://router.example.com";
 
@@ -193,12 +192,12 @@ impl World {
                 })
             });
             let window = query.sid.is_some() || (query.from <= event.at && event.at <= query.to);
-            let named = |reference: &EventReference| mentions(event, *reference);
+            let mentioned = event.references();
             place
                 && window
                 && query.sid.is_none_or(|sid| sid == event.sid)
                 && (query.kinds.is_empty() || query.kinds.contains(&event.kind))
-                && query.references.iter().all(named)
+                && query.references.iter().all(|reference| mentioned.contains(reference))
         };
         let mut found: Vec<PublicEvent> = self.events.iter().filter(passes).cloned().collect();
         if query.order == HistoryOrder::NewestFirst {
@@ -207,18 +206,6 @@ impl World {
         found.truncate(query.limit.unwrap_or(usize::MAX));
         found
     }
-}
-
-fn mentions(event: &PublicEvent, reference: EventReference) -> bool {
-    let (role, sid) = match reference {
-        EventReference::Task(sid) => (Role::Task, sid.bytes()),
-        EventReference::Worker(sid) => (Role::Worker, sid.bytes()),
-        EventReference::TaskQueue(sid) => (Role::TaskQueue, sid.bytes()),
-        EventReference::Workflow(sid) => (Role::Workflow, sid.bytes()),
-        EventReference::Reservation(sid) => (Role::Reservation, sid.bytes()),
-        EventReference::TaskChannel(sid) => (Role::TaskChannel, sid.bytes()),
-    };
-    history_references(event).iter().any(|known| known.role == role && known.sid == sid)
 }
 
 /// Spreads JSON text over lines without touching the order of its members.

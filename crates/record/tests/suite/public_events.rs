@@ -1,13 +1,15 @@
 //! Public events alone: rows of the history, what they are found by, and the numbers of their kinds.
 
-use pointsman_engine::{EventKind, PublicEvent, Sid};
-use pointsman_record::public_event::{
-    HistoryReference, Role, decode, encode, history_references, kind_from_number, kind_number,
-};
+use pointsman_engine::{EventKind, EventReference, PublicEvent, Sid};
+use pointsman_record::public_event::{decode, encode, kind_from_number, kind_number};
 
 use crate::samples;
 
 const KINDS: u16 = 49;
+
+fn sid<E>(byte: u8) -> Sid<E> {
+    Sid::from_bytes([byte; 16])
+}
 
 fn kinds() -> impl Iterator<Item = EventKind> {
     (1..=KINDS).map(|number| kind_from_number(number).unwrap())
@@ -63,23 +65,22 @@ fn each_group_reads_back_the_same_without_the_others() {
 fn an_event_is_found_by_everything_its_groups_mention() {
     let event = samples::full_public_event(EventKind::TaskUpdated, 1);
     let expected = [
-        (Role::Task, 13),
-        (Role::Worker, 4),
-        (Role::Worker, 5),
-        (Role::Worker, 7),
-        (Role::Worker, 8),
-        (Role::TaskQueue, 9),
-        (Role::TaskQueue, 10),
-        (Role::TaskQueue, 12),
-        (Role::Workflow, 11),
-        (Role::Reservation, 20),
-        (Role::Reservation, 21),
-        (Role::TaskChannel, 3),
-        (Role::TaskChannel, 6),
-        (Role::TaskChannel, 23),
-    ]
-    .map(|(role, byte)| HistoryReference { role, sid: [byte; 16] });
-    assert_eq!(history_references(&event), expected);
+        EventReference::Task(sid(13)),
+        EventReference::Worker(sid(4)),
+        EventReference::Worker(sid(5)),
+        EventReference::Worker(sid(7)),
+        EventReference::Worker(sid(8)),
+        EventReference::TaskQueue(sid(9)),
+        EventReference::TaskQueue(sid(10)),
+        EventReference::TaskQueue(sid(12)),
+        EventReference::Workflow(sid(11)),
+        EventReference::Reservation(sid(20)),
+        EventReference::Reservation(sid(21)),
+        EventReference::TaskChannel(sid(3)),
+        EventReference::TaskChannel(sid(6)),
+        EventReference::TaskChannel(sid(23)),
+    ];
+    assert_eq!(event.references(), expected);
 }
 
 #[test]
@@ -88,11 +89,11 @@ fn what_is_mentioned_twice_is_told_once() {
     let worker = Sid::from_bytes([5; 16]);
     event.task.as_mut().unwrap().known_worker = Some(worker);
     event.transfer.as_mut().unwrap().initiating_worker = worker;
-    let mentioned = history_references(&event);
-    assert_eq!(mentioned.iter().filter(|reference| reference.sid == worker.bytes()).count(), 1);
+    let mentioned = event.references();
+    assert_eq!(mentioned.iter().filter(|reference| **reference == EventReference::Worker(worker)).count(), 1);
 }
 
 #[test]
 fn an_event_without_groups_is_found_by_nothing() {
-    assert_eq!(history_references(&samples::bare_public_event(EventKind::WorkspaceUpdated, 1)), []);
+    assert_eq!(samples::bare_public_event(EventKind::WorkspaceUpdated, 1).references(), []);
 }
