@@ -6,7 +6,7 @@ Reference: events and callbacks, sections 6, 7 and 12.
 import json
 
 import pytest
-from support.receiver import NO_CONTENT
+from support.receiver import NO_CONTENT, Receiver
 
 JSON = "application/json"
 
@@ -269,6 +269,25 @@ def test_an_assignment_callback_has_exactly_twelve_parameters(office, receiver):
     assert callback["WorkflowSid"] == office.flow.sid
     assert callback["ReservationSid"] == office.offer(task).sid
     assert callback["Timestamp"].isdecimal()
+
+
+def test_the_log_names_the_fallback_too_when_it_fails(office, receiver, virtual_server):
+    fallback = Receiver()
+    fallback.answers["/fallback"] = (503, "text/plain", "broken")
+    try:
+        assigned_by(office, receiver, primary=(500, "text/plain", "broken"))
+        url = fallback.url.replace("://", "://ann:hidden@") + "/fallback?token=hidden"
+        office.context.workflows(office.flow.sid).update(fallback_assignment_callback_url=url)
+        office.create("support")
+        office.clock.quiet()
+        assert len(fallback.callbacks("/fallback")) == 1
+    finally:
+        fallback.close()
+    lines = [line for line in virtual_server.log().splitlines() if "callback failed" in line and office.sid in line]
+    assert [line.split('receiver="')[1].split('"')[0] for line in lines] == [receiver.url, fallback.url], lines
+    assert "status 500" in lines[0]
+    assert "status 503" in lines[1]
+    assert not any("hidden" in line for line in lines), lines
 
 
 def test_the_instruction_accept(office, receiver):

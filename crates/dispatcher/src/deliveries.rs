@@ -101,8 +101,8 @@ pub enum Effect {
     Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
     /// Likewise.
     VoiceAnswered { request: VoiceRequest, outcome: VoiceOutcome },
-    /// Tell the operator: number in the error dictionary, and what happened.
-    Warn { code: u32, delivery: Arc<Delivery>, reason: String },
+    /// Tell the operator: number in the error dictionary, whom it was sent to, and what happened.
+    Warn { code: u32, receiver: Receiver, delivery: Arc<Delivery>, reason: String },
 }
 
 /// The callbacks that wait or are under way.
@@ -139,8 +139,8 @@ impl Urgency {
     }
 }
 
-/// Scheme, host and port of whom the deliveries of a lane go to; empty for an address that makes no sense.
-type Receiver = Arc<str>;
+/// Scheme, host and port of whom an attempt goes to: what the log may show of its address.
+pub type Receiver = Arc<str>;
 type LaneId = (Urgency, Sid<Workspace>, Receiver);
 
 /// Lines of a Workspace to one receiver, which share places.
@@ -317,7 +317,7 @@ impl Deliveries {
                         Ok(attempt) => attempts.push(attempt),
                         Err(reason) => {
                             let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
-                            effects.extend(self.conclude(line, &conclusion, now));
+                            effects.extend(self.conclude(line, &id.2, &conclusion, now));
                         }
                     }
                 }
@@ -350,25 +350,18 @@ impl Deliveries {
     ///
     /// - `elapsed_ms`: how long it took, in real time.
     pub fn finished(&mut self, id: AttemptId, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
-        let Running { line, lane, url, total_timeout_ms } = self.running.remove(&id).expect("attempts finish once");
-        let running = &mut self.lanes.get_mut(&lane).expect("it has an attempt under way").running;
+        let ended = self.running.remove(&id).expect("attempts finish once");
+        let running = &mut self.lanes.get_mut(&ended.lane).expect("it has an attempt under way").running;
         *running = running.checked_sub(1).expect("counted when it started");
-        self.places(lane.0).taken -= 1;
-        let effects = self.follow(line, &url, total_timeout_ms, result, elapsed_ms, now);
-        self.give_turn(&lane);
+        self.places(ended.lane.0).taken -= 1;
+        let effects = self.follow(&ended, result, elapsed_ms, now);
+        self.give_turn(&ended.lane);
         effects
     }
 
-    fn follow(
-        &mut self,
-        line: LineId,
-        url: &CallbackUrl,
-        total_timeout_ms: u32,
-        result: AttemptResult,
-        elapsed_ms: u32,
-        now: Timestamp,
-    ) -> Vec<Effect> {
-        let overrides = url.overrides();
+    fn follow(&mut self, ended: &Running, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
+        let Running { line, lane: (_, _, receiver), url, total_timeout_ms } = ended;
+        let (line, overrides) = (*line, url.overrides());
         let waiting = self.first_of(line);
         waiting.elapsed_ms = waiting.elapsed_ms.saturating_add(elapsed_ms);
         let retry_on = &overrides.retry_on;
@@ -379,7 +372,7 @@ impl Deliveries {
             AttemptResult::TimedOut => retry_on.read_timeout,
             AttemptResult::Answered { .. } | AttemptResult::Broken { .. } | AttemptResult::Forbidden { .. } => false,
         };
-        if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < total_timeout_ms {
+        if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < *total_timeout_ms {
             waiting.retries += 1;
             self.again(line);
             return Vec::new();
@@ -389,14 +382,14 @@ impl Deliveries {
             && matches!(conclusion, Conclusion::Failed { .. } | Conclusion::NotJson { .. })
             && matches!(waiting.delivery.content, Content::Assignment { fallback_url: Some(_), .. })
         {
-            let effects = conclusion.warning(&waiting.delivery);
+            let effects = conclusion.warning(&waiting.delivery, receiver);
             waiting.stage = Stage::Fallback;
             waiting.retries = 0;
             waiting.elapsed_ms = 0;
             self.again(line);
             return effects;
         }
-        self.conclude(line, &conclusion, now)
+        self.conclude(line, receiver, &conclusion, now)
     }
 
     /// The line goes on with the same delivery, before others of its lane.
@@ -405,7 +398,7 @@ impl Deliveries {
     }
 
     /// The first delivery of a line is over, unless it is to be guaranteed; the next one may go.
-    fn conclude(&mut self, line: LineId, conclusion: &Conclusion, now: Timestamp) -> Vec<Effect> {
+    fn conclude(&mut self, line: LineId, receiver: &Receiver, conclusion: &Conclusion, now: Timestamp) -> Vec<Effect> {
         if let Some(until) = self.pause(line, conclusion, now) {
             self.paused.insert((until, line));
             return Vec::new();
@@ -418,7 +411,7 @@ impl Deliveries {
             self.make_ready(line, VecDeque::push_back);
         }
         self.outstanding -= 1;
-        let mut effects = conclusion.warning(&delivery);
+        let mut effects = conclusion.warning(&delivery, receiver);
         effects.push(match (&delivery.content, conclusion) {
             (Content::Event(_), Conclusion::Failed { reason, status, .. }) => {
                 let failure = Some(DeliveryFailure { attempts, reason: reason.as_str().into(), status: *status });
@@ -486,7 +479,7 @@ impl Deliveries {
 }
 
 fn receiver_of(url: &str) -> Receiver {
-    CallbackUrl::parse(url).map_or_else(|_| "".into(), |url| url.receiver().into())
+    CallbackUrl::parse(url).map_or_else(|_| "no address".into(), |url| url.receiver().into())
 }
 
 /// A number that looks random and is the same for the same delivery and pause.
@@ -624,7 +617,7 @@ fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
 }
 
 impl Conclusion {
-    fn warning(&self, delivery: &Arc<Delivery>) -> Vec<Effect> {
+    fn warning(&self, delivery: &Arc<Delivery>, receiver: &Receiver) -> Vec<Effect> {
         let (code, reason) = match self {
             Self::Answered(_) | Self::Voice { .. } => return Vec::new(),
             Self::NotJson { content_type } => {
@@ -634,6 +627,6 @@ impl Conclusion {
             }
             Self::Failed { code, reason, status: _ } => (*code, reason.clone()),
         };
-        vec![Effect::Warn { code, delivery: delivery.clone(), reason }]
+        vec![Effect::Warn { code, receiver: receiver.clone(), delivery: delivery.clone(), reason }]
     }
 }

@@ -13,7 +13,6 @@ use pointsman_dispatcher::{
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::{ReadError, Store};
-use pointsman_token::CallbackUrl;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use url::Url;
@@ -357,8 +356,8 @@ impl Running {
                     let input = Input::VoiceAnswered { request, outcome };
                     self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
                 }
-                Effect::Warn { code, delivery, reason } => {
-                    self.warn(receiver_of(&delivery.url), code, &delivery, &reason);
+                Effect::Warn { code, receiver, delivery, reason } => {
+                    self.warn(receiver.to_string(), code, &delivery, &reason);
                 }
             }
         }
@@ -413,11 +412,6 @@ fn problem(result: &AttemptResult) -> Option<(u32, String)> {
             Some((RETRIEVAL_FAILURE, reason.clone()))
         }
     }
-}
-
-/// Scheme, host and port of an address: what the log may show of it.
-fn receiver_of(url: &str) -> String {
-    CallbackUrl::parse(url).map_or_else(|_| "no address".to_owned(), |url| url.receiver())
 }
 
 /// An address without credentials.

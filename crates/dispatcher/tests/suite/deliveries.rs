@@ -110,11 +110,16 @@ fn outcome(effects: &[Effect]) -> &AssignmentOutcome {
 }
 
 fn codes(effects: &[Effect]) -> Vec<u32> {
-    let code = |effect: &Effect| match effect {
-        Effect::Warn { code, .. } => Some(*code),
+    warnings(effects).into_iter().map(|(code, _)| code).collect()
+}
+
+/// What the operator is told: the code, and whom the attempt went to.
+fn warnings(effects: &[Effect]) -> Vec<(u32, &str)> {
+    let warning = |effect| match effect {
+        &Effect::Warn { code, ref receiver, .. } => Some((code, &**receiver)),
         Effect::Outbox(_) | Effect::Assigned { .. } | Effect::VoiceAnswered { .. } => None,
     };
-    effects.iter().filter_map(code).collect()
+    effects.iter().filter_map(warning).collect()
 }
 
 #[test]
@@ -259,6 +264,7 @@ fn an_address_that_makes_no_sense_is_a_dead_letter() {
     let (attempts, effects) = deliveries.next_attempts(NOW);
     assert!(attempts.is_empty());
     assert!(matches!(effects[..], [Effect::Warn { .. }, Effect::Outbox(OutboxChange::Dead { .. })]));
+    assert_eq!(warnings(&effects), [(11_200, "no address")]);
 }
 
 #[test]
@@ -294,6 +300,26 @@ fn a_failed_assignment_callback_goes_to_the_fallback_with_time_of_its_own() {
     let effects = deliveries.finished(fallback.id, answered(500, "", ""), 5, NOW);
     assert_eq!(*outcome(&effects), AssignmentOutcome::Failed);
     assert_eq!(deliveries.outstanding(), 0);
+}
+
+#[test]
+fn a_warning_names_whom_the_attempt_went_to() {
+    let mut deliveries = deliveries([assignment(Some("http://ann:secret@127.0.0.1:10/fallback?token=secret"))]);
+    let attempt = start(&mut deliveries).remove(0);
+    let effects = deliveries.finished(attempt.id, answered(500, "", ""), 5, NOW);
+    assert_eq!(warnings(&effects), [(11_200, "http://127.0.0.1:9")]);
+    let fallback = start(&mut deliveries).remove(0);
+    let effects = deliveries.finished(fallback.id, answered(503, "", ""), 5, NOW);
+    assert_eq!(warnings(&effects), [(11_200, "http://127.0.0.1:10")]);
+
+    // A fallback that is no address at all.
+    let mut deliveries = self::deliveries([assignment(Some("nonsense"))]);
+    let attempt = start(&mut deliveries).remove(0);
+    deliveries.finished(attempt.id, answered(500, "", ""), 5, NOW);
+    let (attempts, effects) = deliveries.next_attempts(NOW);
+    assert!(attempts.is_empty());
+    assert_eq!(warnings(&effects), [(11_200, "no address")]);
+    assert_eq!(*outcome(&effects), AssignmentOutcome::Failed);
 }
 
 #[test]
