@@ -25,8 +25,8 @@ use crate::limits::{
 };
 
 /// Numbers of the error dictionary: a receiver that answers wrongly, and one that does not.
-pub const RETRIEVAL_FAILURE: u32 = 11_200;
-pub const CONNECTION_FAILURE: u32 = 11_205;
+const RETRIEVAL_FAILURE: u32 = 11_200;
+const CONNECTION_FAILURE: u32 = 11_205;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(u64);
@@ -90,6 +90,13 @@ pub enum AttemptResult {
     Forbidden {
         reason: String,
     },
+}
+
+impl AttemptResult {
+    /// An answer with a status of success, whatever else there is to say of it.
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Answered { status: 200..=299, .. })
+    }
 }
 
 /// What the caller has to do about a finished delivery.
@@ -397,11 +404,12 @@ impl Deliveries {
         self.make_ready(line, VecDeque::push_front);
     }
 
-    /// The first delivery of a line is over, unless it is to be guaranteed; the next one may go.
+    /// The first delivery of a line is over and the next one may go, unless it failed and pauses.
     fn conclude(&mut self, line: LineId, receiver: &Receiver, conclusion: &Conclusion, now: Timestamp) -> Vec<Effect> {
+        let mut effects = conclusion.warning(&self.first_of(line).delivery, receiver);
         if let Some(until) = self.pause(line, conclusion, now) {
             self.paused.insert((until, line));
-            return Vec::new();
+            return effects;
         }
         let waiting = self.lines.get_mut(&line).expect("a line that is concluded exists");
         let Waiting { delivery, stage, attempts, .. } = waiting.pop_front().expect("its first delivery is concluded");
@@ -411,7 +419,6 @@ impl Deliveries {
             self.make_ready(line, VecDeque::push_back);
         }
         self.outstanding -= 1;
-        let mut effects = conclusion.warning(&delivery, receiver);
         effects.push(match (&delivery.content, conclusion) {
             (Content::Event(_), Conclusion::Failed { reason, status, .. }) => {
                 let failure = Some(DeliveryFailure { attempts, reason: reason.as_str().into(), status: *status });

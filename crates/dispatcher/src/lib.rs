@@ -23,8 +23,7 @@ pub use crate::batch::{
 };
 pub use crate::bridge::{Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
 pub use crate::deliveries::{
-    Attempt, AttemptId, AttemptResult, CONNECTION_FAILURE, Deliveries, DeliverySettings, Effect, RETRIEVAL_FAILURE,
-    Receiver, Urgency,
+    Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Receiver, Urgency,
 };
 pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 use pointsman_dispatcher::{
-    AttemptId, AttemptResult, Batch, CONNECTION_FAILURE, Content, Deliveries, Delivery, Effect, Input, OutboxChange,
-    RETRIEVAL_FAILURE,
+    AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, Input, OutboxChange,
 };
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
@@ -69,8 +68,6 @@ pub(crate) struct DeliveryTask {
     pub(crate) commits: Sender<CommitRequest>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) delivered: Arc<Delivered>,
-    /// What fails is tried again for hours, without a word of the dispatcher.
-    pub(crate) is_guaranteed: bool,
 }
 
 /// How many event callbacks of each Workspace were delivered since the start.
@@ -290,17 +287,13 @@ impl Running {
     fn finish(&mut self, finished: Finished) {
         let Finished { id, delivery, receiver, result, elapsed } = finished;
         self.record(delivery.kind(), &result, elapsed);
-        let problem = problem(&result);
-        if problem.is_none() {
+        if result.is_success() {
             self.failing.worked(delivery.workspace, &receiver);
         }
         let effects = self.task.deliveries.finished(id, result, millis(elapsed), self.task.clock.now());
         let is_done = |effect: &Effect| matches!(effect, Effect::Outbox(OutboxChange::Done { .. }));
         if matches!(delivery.content, Content::Event(_)) && effects.iter().any(is_done) {
             self.task.delivered.count(delivery.workspace);
-        }
-        if let Some((code, problem)) = problem.filter(|_| self.task.is_guaranteed && effects.is_empty()) {
-            self.warn(receiver, code, &delivery, &problem);
         }
         self.carry_out(effects);
     }
@@ -322,7 +315,7 @@ impl Running {
 
     fn record(&self, kind: &'static str, result: &AttemptResult, elapsed: Duration) {
         let outcome = match result {
-            AttemptResult::Answered { status: 200..=299, .. } => "ok",
+            result if result.is_success() => "ok",
             AttemptResult::Answered { .. } => "http_error",
             AttemptResult::TimedOut => "timeout",
             AttemptResult::ConnectFailed { .. } | AttemptResult::Broken { .. } | AttemptResult::Forbidden { .. } => {
@@ -398,19 +391,6 @@ fn tell_of_receiver(failure: &Failure, said: Said) {
             tracing::info!(code, %workspace_sid, receiver, failures, "callbacks work again");
         }
         Said::First | Said::Nothing => {}
-    }
-}
-
-/// What went wrong, if something did, and its number in the error dictionary.
-fn problem(result: &AttemptResult) -> Option<(u32, String)> {
-    match result {
-        AttemptResult::Answered { status: 200..=299, .. } => None,
-        AttemptResult::Answered { status, .. } => Some((RETRIEVAL_FAILURE, format!("answered with status {status}"))),
-        AttemptResult::TimedOut => Some((CONNECTION_FAILURE, "no answer in time".to_owned())),
-        AttemptResult::ConnectFailed { reason } => Some((CONNECTION_FAILURE, reason.clone())),
-        AttemptResult::Broken { reason } | AttemptResult::Forbidden { reason } => {
-            Some((RETRIEVAL_FAILURE, reason.clone()))
-        }
     }
 }
 

@@ -368,7 +368,6 @@ impl Parts {
             commits: commits.clone(),
             metrics: Arc::clone(&metrics),
             delivered: Arc::clone(&delivered),
-            is_guaranteed: configuration.callbacks.guaranteed,
         };
         let clock_control = ClockControl {
             clock: Arc::clone(&clock),
