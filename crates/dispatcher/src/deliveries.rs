@@ -82,12 +82,8 @@ pub enum AttemptResult {
         reason: String,
     },
     TimedOut,
-    /// The answer broke off or made no sense.
+    /// The answer broke off or made no sense, or the operator's network rules forbid the address.
     Broken {
-        reason: String,
-    },
-    /// The operator's network rules forbid the address.
-    Forbidden {
         reason: String,
     },
 }
@@ -377,7 +373,7 @@ impl Deliveries {
             AttemptResult::Answered { status: 500..=599, .. } => retry_on.server_error,
             AttemptResult::ConnectFailed { .. } => retry_on.connect_failure,
             AttemptResult::TimedOut => retry_on.read_timeout,
-            AttemptResult::Answered { .. } | AttemptResult::Broken { .. } | AttemptResult::Forbidden { .. } => false,
+            AttemptResult::Answered { .. } | AttemptResult::Broken { .. } => false,
         };
         if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < *total_timeout_ms {
             waiting.retries += 1;
@@ -617,9 +613,7 @@ fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
         AttemptResult::TimedOut => {
             Conclusion::Failed { code: CONNECTION_FAILURE, reason: "no answer in time".to_string(), status: None }
         }
-        AttemptResult::Broken { reason } | AttemptResult::Forbidden { reason } => {
-            Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None }
-        }
+        AttemptResult::Broken { reason } => Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None },
     }
 }
 

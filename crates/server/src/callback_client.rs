@@ -117,7 +117,7 @@ impl CallbackClient {
         let is_refused = |address: &IpAddr| !attempt.is_trusted && !self.rules.allows(*address);
         if let Some(address) = address.filter(is_refused) {
             let forbidden = Forbidden { host: address.to_string(), address };
-            return Ok(AttemptResult::Forbidden { reason: forbidden.to_string() });
+            return Ok(AttemptResult::Broken { reason: forbidden.to_string() });
         }
         let key = ClientKey {
             connect_timeout_ms: attempt.connect_timeout_ms,
@@ -261,7 +261,7 @@ fn failure(error: &reqwest::Error) -> AttemptResult {
     let mut cause: Option<&dyn Error> = Some(error);
     while let Some(inner) = cause {
         if let Some(forbidden) = inner.downcast_ref::<Forbidden>() {
-            return AttemptResult::Forbidden { reason: forbidden.to_string() };
+            return AttemptResult::Broken { reason: forbidden.to_string() };
         }
         cause = inner.source();
     }

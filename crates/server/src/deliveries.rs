@@ -318,9 +318,7 @@ impl Running {
             result if result.is_success() => "ok",
             AttemptResult::Answered { .. } => "http_error",
             AttemptResult::TimedOut => "timeout",
-            AttemptResult::ConnectFailed { .. } | AttemptResult::Broken { .. } | AttemptResult::Forbidden { .. } => {
-                "error"
-            }
+            AttemptResult::ConnectFailed { .. } | AttemptResult::Broken { .. } => "error",
         };
         self.task.metrics.callback(kind, outcome, elapsed);
     }
