@@ -317,7 +317,7 @@ impl VoiceInstruction {
             CallbackAnswer::Instruction(Instruction::Voice(instruction)) => Some(instruction),
             CallbackAnswer::Instruction(Instruction::Accept | Instruction::Reject { .. })
             | CallbackAnswer::NoInstruction
-            | CallbackAnswer::NotJson
+            | CallbackAnswer::NotJson { .. }
             | CallbackAnswer::FaultyField { .. }
             | CallbackAnswer::Refused { .. } => None,
         }
@@ -426,7 +426,9 @@ pub enum CallbackAnswer {
     NoInstruction,
     Instruction(Instruction),
     /// A body that is not called JSON: warning 40000, and the fallback's turn.
-    NotJson,
+    NotJson {
+        content_type: Option<String>,
+    },
     /// An instruction with a bad field, which is told of unless something goes before it ([`check_state`]).
     FaultyField {
         verb: VoiceVerb,
@@ -451,7 +453,7 @@ pub fn parse_callback_answer(content_type: Option<&str>, body: &[u8]) -> Callbac
     }
     let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case("application/json") {
-        return CallbackAnswer::NotJson;
+        return CallbackAnswer::NotJson { content_type: content_type.map(str::to_string) };
     }
     let Ok(text) = text else { return refused(40001, "the answer is not UTF-8 text") };
     let document = match Json::parse_json(text) {
@@ -667,7 +669,7 @@ mod tests {
         match answer(body) {
             CallbackAnswer::Refused { code, message: _ } => Some(code),
             CallbackAnswer::FaultyField { verb: _, error } => Some(error.code()),
-            CallbackAnswer::NoInstruction | CallbackAnswer::Instruction(_) | CallbackAnswer::NotJson => None,
+            CallbackAnswer::NoInstruction | CallbackAnswer::Instruction(_) | CallbackAnswer::NotJson { .. } => None,
         }
     }
 
@@ -681,9 +683,12 @@ mod tests {
 
     #[test]
     fn another_media_type_is_for_the_fallback() {
-        assert_eq!(parse_callback_answer(Some("text/plain"), b"{}"), CallbackAnswer::NotJson);
-        assert_eq!(parse_callback_answer(None, b"{}"), CallbackAnswer::NotJson);
-        assert_eq!(parse_callback_answer(Some("text/html; charset=iso-8859-1"), b"caf\xe9"), CallbackAnswer::NotJson);
+        let inputs: [(_, &[u8]); 3] =
+            [(Some("text/plain"), b"{}"), (None, b"{}"), (Some("text/html; charset=iso-8859-1"), b"caf\xe9")];
+        for (content_type, body) in inputs {
+            let expected = CallbackAnswer::NotJson { content_type: content_type.map(str::to_string) };
+            assert_eq!(parse_callback_answer(content_type, body), expected);
+        }
         let latin = parse_callback_answer(Some("application/json"), b"\"caf\xe9\"");
         assert!(matches!(latin, CallbackAnswer::Refused { code: 40001, .. }), "{latin:?}");
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
 use pointsman_engine::{DurationMs, Reservation, Sid, Timestamp, Workspace};
-use pointsman_record::delivery::{Content, Delivery, DeliveryFailure, Form, ReportMethod};
+use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 use pointsman_token::{CallbackUrl, signature};
 
 use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome, VoiceRequest};
@@ -24,9 +24,11 @@ use crate::limits::{
     FREE_PLACES_PER_LANE, REASON_CHARS_MAX,
 };
 
-/// Numbers of the error dictionary: a receiver that answers wrongly, and one that does not.
+/// Numbers of the error dictionary: a receiver that answers wrongly, one that does not, and one whose answer is not
+/// called JSON.
 const RETRIEVAL_FAILURE: u32 = 11_200;
 const CONNECTION_FAILURE: u32 = 11_205;
+const NOT_CALLED_JSON: u32 = 40_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(u64);
@@ -135,10 +137,68 @@ pub enum Urgency {
 
 impl Urgency {
     pub const fn of(content: &Content) -> Self {
+        Rules::of(content).urgency
+    }
+}
+
+/// What the kinds of deliveries differ in.
+struct Rules {
+    urgency: Urgency,
+    /// The operator chose the address.
+    is_trusted: bool,
+    /// For all attempts together, when that is less than the address says.
+    total_timeout_ms_max: u32,
+    /// What matters of the answer.
+    answer_bytes_max: usize,
+    /// If the operator wants it, it is tried again for hours before it has failed for good.
+    is_guaranteed: bool,
+    /// After a restart it is another webhook.
+    is_asked_anew: bool,
+}
+
+impl Rules {
+    const fn of(content: &Content) -> Self {
         match content {
-            Content::Assignment { .. } | Content::Voice { .. } => Self::Urgent,
-            Content::Event(_) | Content::Report { .. } => Self::Told,
+            Content::Event(_) => Self {
+                urgency: Urgency::Told,
+                is_trusted: false,
+                total_timeout_ms_max: u32::MAX,
+                answer_bytes_max: 0,
+                is_guaranteed: true,
+                is_asked_anew: false,
+            },
+            Content::Assignment { .. } => Self {
+                urgency: Urgency::Urgent,
+                is_trusted: false,
+                total_timeout_ms_max: ASSIGNMENT_TIMEOUT_MS,
+                answer_bytes_max: ANSWER_BYTES_MAX,
+                is_guaranteed: false,
+                is_asked_anew: true,
+            },
+            Content::Voice { .. } => Self {
+                urgency: Urgency::Urgent,
+                is_trusted: true,
+                total_timeout_ms_max: u32::MAX,
+                answer_bytes_max: ANSWER_BYTES_MAX,
+                is_guaranteed: false,
+                is_asked_anew: false,
+            },
+            Content::Report { .. } => Self {
+                urgency: Urgency::Told,
+                is_trusted: false,
+                total_timeout_ms_max: u32::MAX,
+                answer_bytes_max: 0,
+                is_guaranteed: false,
+                is_asked_anew: false,
+            },
         }
+    }
+}
+
+const fn fallback_url(content: &Content) -> Option<&Arc<str>> {
+    match content {
+        Content::Assignment { fallback_url, .. } => fallback_url.as_ref(),
+        Content::Event(_) | Content::Voice { .. } | Content::Report { .. } => None,
     }
 }
 
@@ -382,8 +442,8 @@ impl Deliveries {
         }
         let conclusion = conclusion(&waiting.delivery.content, result);
         if waiting.stage == Stage::First
-            && matches!(conclusion, Conclusion::Failed { .. } | Conclusion::NotJson { .. })
-            && matches!(waiting.delivery.content, Content::Assignment { fallback_url: Some(_), .. })
+            && conclusion.is_for_fallback()
+            && fallback_url(&waiting.delivery.content).is_some()
         {
             let effects = conclusion.warning(&waiting.delivery, receiver);
             waiting.stage = Stage::Fallback;
@@ -421,41 +481,29 @@ impl Deliveries {
                 let delivery = Arc::new(Delivery { failure, ..(*delivery).clone() });
                 Effect::Outbox(OutboxChange::Dead { delivery, at: now })
             }
-            (Content::Event(_) | Content::Report { .. }, _) => {
+            (Content::Event(_), Conclusion::Delivered)
+            | (Content::Report { .. }, Conclusion::Delivered | Conclusion::Failed { .. }) => {
                 Effect::Outbox(OutboxChange::Done { sid: delivery.sid() })
             }
-            // The shard takes these off the outbox together with what the answer does.
-            (Content::Assignment { .. }, _) => Effect::Assigned {
-                workspace: delivery.workspace,
-                reservation: Sid::from_bytes(delivery.sid()),
-                outcome: match conclusion {
-                    Conclusion::Answered(answer) => AssignmentOutcome::Answered(answer.clone()),
-                    // It did answer, though not in a form that counts: the offer stays. Not so after a fallback.
-                    Conclusion::NotJson { .. } if stage == Stage::First => {
-                        AssignmentOutcome::Answered(CallbackAnswer::NoInstruction)
-                    }
-                    Conclusion::NotJson { .. } | Conclusion::Failed { .. } | Conclusion::Voice { .. } => {
-                        AssignmentOutcome::Failed
-                    }
-                },
-            },
-            (Content::Voice { step, about, .. }, _) => Effect::VoiceAnswered {
-                request: VoiceRequest {
-                    workspace: delivery.workspace,
-                    account: delivery.account,
-                    step: *step,
-                    about: *about,
-                },
-                outcome: match conclusion {
-                    Conclusion::Voice { status, body } => {
-                        VoiceOutcome::Answered { status: *status, body: body.clone() }
-                    }
-                    Conclusion::Failed { reason, .. } => VoiceOutcome::Failed { reason: reason.clone() },
-                    Conclusion::Answered(_) | Conclusion::NotJson { .. } => {
-                        unreachable!("what the voice API answers is left to the bridge")
-                    }
-                },
-            },
+            (Content::Assignment { .. }, Conclusion::Answered(answer)) => {
+                // An answer that is not called JSON is an answer, and the offer stays; not so after a fallback.
+                let is_failure = stage == Stage::Fallback && matches!(answer, CallbackAnswer::NotJson { .. });
+                let answered = AssignmentOutcome::Answered(answer.clone());
+                assigned(&delivery, if is_failure { AssignmentOutcome::Failed } else { answered })
+            }
+            (Content::Assignment { .. }, Conclusion::Failed { .. }) => assigned(&delivery, AssignmentOutcome::Failed),
+            (Content::Voice { step, about, .. }, Conclusion::Voice { status, body }) => {
+                let outcome = VoiceOutcome::Answered { status: *status, body: body.clone() };
+                voice_answered(&delivery, *step, *about, outcome)
+            }
+            (Content::Voice { step, about, .. }, Conclusion::Failed { reason, .. }) => {
+                voice_answered(&delivery, *step, *about, VoiceOutcome::Failed { reason: reason.clone() })
+            }
+            (Content::Event(_) | Content::Report { .. }, Conclusion::Answered(_) | Conclusion::Voice { .. })
+            | (Content::Assignment { .. }, Conclusion::Delivered | Conclusion::Voice { .. })
+            | (Content::Voice { .. }, Conclusion::Delivered | Conclusion::Answered(_)) => {
+                unreachable!("what is concluded of an answer follows from what was asked")
+            }
         });
         effects
     }
@@ -465,9 +513,10 @@ impl Deliveries {
     fn pause(&mut self, line: LineId, conclusion: &Conclusion, now: Timestamp) -> Option<Timestamp> {
         let guaranteed = self.settings.guaranteed?;
         let waiting = self.first_of(line);
-        let hopeless =
-            !matches!(conclusion, Conclusion::Failed { .. }) || !matches!(waiting.delivery.content, Content::Event(_));
-        if hopeless || waiting.delivery.at().plus(guaranteed) <= now {
+        let is_hopeless = !matches!(conclusion, Conclusion::Failed { .. })
+            || !Rules::of(&waiting.delivery.content).is_guaranteed
+            || waiting.delivery.at().plus(guaranteed) <= now;
+        if is_hopeless {
             return None;
         }
         let bound =
@@ -479,6 +528,18 @@ impl Deliveries {
         let last = waiting.delivery.at().plus(guaranteed);
         Some(now.plus(DurationMs(1 + (drawn % bound) as i64)).min(last))
     }
+}
+
+/// The end of an assignment callback. The shard takes it off the outbox together with what the answer does.
+fn assigned(delivery: &Delivery, outcome: AssignmentOutcome) -> Effect {
+    let reservation = Sid::from_bytes(delivery.sid());
+    Effect::Assigned { workspace: delivery.workspace, reservation, outcome }
+}
+
+/// The end of a request to the voice API, likewise.
+fn voice_answered(delivery: &Delivery, step: VoiceStep, about: About, outcome: VoiceOutcome) -> Effect {
+    let Delivery { workspace, account, .. } = *delivery;
+    Effect::VoiceAnswered { request: VoiceRequest { workspace, account, step, about }, outcome }
 }
 
 fn receiver_of(url: &str) -> Receiver {
@@ -498,22 +559,17 @@ impl Waiting {
         let url = CallbackUrl::parse(self.url()).map_err(|error| error.to_string())?;
         let overrides = url.overrides();
         let Delivery { workspace, account, ref content, .. } = *self.delivery;
-        let total = u32::from(overrides.total_timeout_ms);
+        let rules = Rules::of(content);
         let texts = |form: &Form| form.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let named = |form: Vec<(&'static str, String)>| {
             form.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
         };
-        let (total_timeout_ms, answer_bytes_max, form): (u32, usize, Vec<(String, String)>) = match content {
-            Content::Event(event) => (total, 0, named(event_callback_form(event, account, workspace))),
-            Content::Assignment { event, .. } => {
-                let form = named(assignment_callback_form(event, account, workspace));
-                (total.min(ASSIGNMENT_TIMEOUT_MS), ANSWER_BYTES_MAX, form)
-            }
-            Content::Voice { form, .. } => (total, ANSWER_BYTES_MAX, texts(form)),
-            Content::Report { form, .. } => (total, 0, texts(form)),
+        let form: Vec<(String, String)> = match content {
+            Content::Event(event) => named(event_callback_form(event, account, workspace)),
+            Content::Assignment { event, .. } => named(assignment_callback_form(event, account, workspace)),
+            Content::Voice { form, .. } | Content::Report { form, .. } => texts(form),
         };
         let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let is_trusted = matches!(content, Content::Voice { .. });
         let method = match content {
             Content::Report { method, .. } => *method,
             Content::Event(_) | Content::Assignment { .. } | Content::Voice { .. } => ReportMethod::Post,
@@ -523,12 +579,13 @@ impl Waiting {
             headers.push(("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_string()));
         }
         headers.push(("I-Twilio-Idempotency-Token", self.idempotency_token(settings.epoch)));
-        if is_trusted {
+        if rules.is_trusted {
             headers.extend(settings.voice_authorization.clone().map(|value| ("Authorization", value)));
         } else {
             headers.push((signature::HEADER, signature::sign(&self.auth_token, &url.signed_url(), &form)));
             headers.extend(url.basic_auth().map(|credentials| ("Authorization", credentials.authorization())));
         }
+        let total_timeout_ms = u32::from(overrides.total_timeout_ms).min(rules.total_timeout_ms_max);
         let body = match method {
             ReportMethod::Get => String::new(),
             ReportMethod::Post => form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish(),
@@ -537,21 +594,21 @@ impl Waiting {
             id,
             delivery: Arc::clone(&self.delivery),
             method,
-            is_trusted,
+            is_trusted: rules.is_trusted,
             headers,
             body,
             connect_timeout_ms: u32::from(overrides.connect_timeout_ms),
             read_timeout_ms: u32::from(overrides.read_timeout_ms),
             total_timeout_ms: total_timeout_ms.saturating_sub(self.elapsed_ms).max(1),
-            answer_bytes_max,
+            answer_bytes_max: rules.answer_bytes_max,
             url: url.clone(),
         })
     }
 
     fn url(&self) -> &str {
-        match (self.stage, &self.delivery.content) {
-            (Stage::Fallback, Content::Assignment { fallback_url: Some(url), .. }) => url,
-            _ => &self.delivery.url,
+        match self.stage {
+            Stage::First => &self.delivery.url,
+            Stage::Fallback => fallback_url(&self.delivery.content).expect("it has come to its fallback"),
         }
     }
 
@@ -559,7 +616,7 @@ impl Waiting {
     /// is asked again after a restart (section 7.2).
     fn idempotency_token(&self, epoch: u64) -> String {
         let mut number = u128::from_be_bytes(self.delivery.sid());
-        if matches!(self.delivery.content, Content::Assignment { .. }) {
+        if Rules::of(&self.delivery.content).is_asked_anew {
             number ^= u128::from(epoch) << 1;
         }
         if self.stage == Stage::Fallback {
@@ -575,12 +632,12 @@ impl Waiting {
 /// How a callback went, retries aside.
 #[derive(Clone, Debug, PartialEq)]
 enum Conclusion {
-    /// What an event callback answers does not matter: no instruction.
+    /// Of an event or a report, whose answer does not matter.
+    Delivered,
+    /// Of an assignment callback.
     Answered(CallbackAnswer),
     /// What the voice API answered, whatever it is.
     Voice { status: u16, body: Vec<u8> },
-    /// An answer with a body that is not declared as JSON.
-    NotJson { content_type: Option<String> },
     Failed {
         code: u32,
         reason: String,
@@ -591,22 +648,17 @@ enum Conclusion {
 
 fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
     match result {
-        AttemptResult::Answered { status, body, .. } if matches!(content, Content::Voice { .. }) => {
-            Conclusion::Voice { status, body }
-        }
-        AttemptResult::Answered { status: 200..=299, content_type, body } => match content {
-            Content::Event(_) | Content::Report { .. } | Content::Voice { .. } => {
-                Conclusion::Answered(CallbackAnswer::NoInstruction)
+        AttemptResult::Answered { status, content_type, body } => match (content, status) {
+            (Content::Voice { .. }, _) => Conclusion::Voice { status, body },
+            (Content::Event(_) | Content::Report { .. }, 200..=299) => Conclusion::Delivered,
+            (Content::Assignment { .. }, 200..=299) => {
+                Conclusion::Answered(parse_callback_answer(content_type.as_deref(), &body))
             }
-            Content::Assignment { .. } => match parse_callback_answer(content_type.as_deref(), &body) {
-                CallbackAnswer::NotJson => Conclusion::NotJson { content_type },
-                answer => Conclusion::Answered(answer),
-            },
+            (Content::Event(_) | Content::Report { .. } | Content::Assignment { .. }, _) => {
+                let reason = format!("answered with status {status}");
+                Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: Some(status) }
+            }
         },
-        AttemptResult::Answered { status, .. } => {
-            let reason = format!("answered with status {status}");
-            Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: Some(status) }
-        }
         AttemptResult::ConnectFailed { reason } => {
             Conclusion::Failed { code: CONNECTION_FAILURE, reason, status: None }
         }
@@ -618,15 +670,31 @@ fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
 }
 
 impl Conclusion {
+    /// Whether the fallback is to be asked, if there is one.
+    const fn is_for_fallback(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::Answered(CallbackAnswer::NotJson { .. }) => true,
+            Self::Answered(
+                CallbackAnswer::NoInstruction
+                | CallbackAnswer::Instruction(_)
+                | CallbackAnswer::FaultyField { .. }
+                | CallbackAnswer::Refused { .. },
+            )
+            | Self::Delivered
+            | Self::Voice { .. } => false,
+        }
+    }
+
     fn warning(&self, delivery: &Arc<Delivery>, receiver: &Receiver) -> Vec<Effect> {
         let (code, reason) = match self {
-            Self::Answered(_) | Self::Voice { .. } => return Vec::new(),
-            Self::NotJson { content_type } => {
+            Self::Answered(CallbackAnswer::NotJson { content_type }) => {
                 let given = content_type.as_deref().unwrap_or("no Content-Type");
                 let given: String = given.chars().take(REASON_CHARS_MAX).collect();
-                (40_000, format!("answered with {given} instead of application/json"))
+                (NOT_CALLED_JSON, format!("answered with {given} instead of application/json"))
             }
             Self::Failed { code, reason, status: _ } => (*code, reason.clone()),
+            // What is wrong with an instruction is told when it is carried out.
+            Self::Delivered | Self::Answered(_) | Self::Voice { .. } => return Vec::new(),
         };
         vec![Effect::Warn { code, receiver: receiver.clone(), delivery: delivery.clone(), reason }]
     }

@@ -395,7 +395,7 @@ fn carry_out(
     run(turn, Command::AnswerCallback { reservation: id });
     let reservation_sid = turn.state().reservation(id).expect("found before").sid;
     let refused = match answer {
-        CallbackAnswer::NoInstruction | CallbackAnswer::NotJson => return Vec::new(),
+        CallbackAnswer::NoInstruction | CallbackAnswer::NotJson { .. } => return Vec::new(),
         CallbackAnswer::Instruction(instruction) => match follow(turn, telephony, id, instruction) {
             Ok(sends) => return sends,
             Err(error) => (error.code(), error.message),

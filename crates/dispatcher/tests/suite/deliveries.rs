@@ -329,7 +329,8 @@ fn an_answer_that_is_not_called_json_keeps_the_offer_unless_the_fallback_fails()
     let attempt = start(&mut without).remove(0);
     let effects = without.finished(attempt.id, html(), 5, NOW);
     assert_eq!(codes(&effects), [40_000]);
-    assert_eq!(*outcome(&effects), AssignmentOutcome::Answered(CallbackAnswer::NoInstruction));
+    let content_type = Some("text/html".to_string());
+    assert_eq!(*outcome(&effects), AssignmentOutcome::Answered(CallbackAnswer::NotJson { content_type }));
 
     let mut with = deliveries([assignment(Some("http://127.0.0.1:9/fallback"))]);
     let attempt = start(&mut with).remove(0);
