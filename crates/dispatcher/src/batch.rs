@@ -100,16 +100,12 @@ pub enum VoiceOutcome {
 /// A change of the stored deliveries, made together with the records.
 #[derive(Clone, Debug)]
 pub enum OutboxChange {
+    /// It is to be sent once this is durable.
     Put(Arc<Delivery>),
     /// It was delivered, or is not wanted any more.
-    Done {
-        sid: [u8; 16],
-    },
+    Done { sid: [u8; 16] },
     /// It failed for good, as it says itself.
-    Dead {
-        delivery: Arc<Delivery>,
-        at: Timestamp,
-    },
+    Dead { delivery: Arc<Delivery>, at: Timestamp },
 }
 
 /// What a shard made of its inputs since the last commit.
@@ -118,8 +114,6 @@ pub struct Batch {
     pub records: Vec<PendingRecord>,
     pub outbox: Vec<OutboxChange>,
     pub replies: Vec<(Ticket, Reply)>,
-    /// To be sent once the batch is durable; each is in `outbox` too.
-    pub deliveries: Vec<Arc<Delivery>>,
     /// Workspaces that were deleted: their streams may be forgotten after the commit.
     pub deleted: Vec<Sid<Workspace>>,
     /// For the log.

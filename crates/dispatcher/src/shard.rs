@@ -338,12 +338,9 @@ impl Shard {
     }
 }
 
-/// Adds what is to be sent, and to be kept until it is.
+/// Adds what is to be kept until it is sent.
 fn send(deliveries: impl IntoIterator<Item = Arc<Delivery>>, batch: &mut Batch) {
-    for delivery in deliveries {
-        batch.outbox.push(OutboxChange::Put(delivery.clone()));
-        batch.deliveries.push(delivery);
-    }
+    batch.outbox.extend(deliveries.into_iter().map(OutboxChange::Put));
 }
 
 /// Folds a snapshot and the records after it. `None` when there is neither.

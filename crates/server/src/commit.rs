@@ -111,14 +111,19 @@ impl Committer {
 
     fn commit(&mut self, mut group: Vec<CommitRequest>) {
         let mut records = Vec::new();
-        let mut outbox = Vec::new();
+        let (mut outbox, mut sends) = (Vec::new(), Vec::new());
         let mut projection = Projection { last: Position::ZERO, records: Vec::new(), deleted: Vec::new() };
         for request in &mut group {
             for record in request.batch.records.drain(..) {
                 projection.records.push((record.stream, Arc::clone(&record.published)));
                 records.push(stored_record(record));
             }
-            outbox.extend(request.batch.outbox.drain(..).map(stored_change));
+            for change in request.batch.outbox.drain(..) {
+                if let OutboxChange::Put(delivery) = &change {
+                    sends.push(Arc::clone(delivery));
+                }
+                outbox.push(stored_change(change));
+            }
             projection.deleted.extend(request.batch.deleted.drain(..).map(|sid| StreamId(sid.bytes())));
         }
         let started = clock::instant();
@@ -138,7 +143,7 @@ impl Committer {
             }
         };
         match position {
-            Ok(position) => self.release(group, position, projection),
+            Ok(position) => self.release(group, position, projection, sends),
             Err(error) => {
                 group.into_iter().for_each(CommitRequest::refuse);
                 self.recover(error);
@@ -147,19 +152,27 @@ impl Committer {
     }
 
     /// Lets everything out that depended on the commit.
-    fn release(&self, group: Vec<CommitRequest>, position: Position, mut projection: Projection) {
+    ///
+    /// - `sends`: deliveries that may leave now.
+    fn release(
+        &self,
+        group: Vec<CommitRequest>,
+        position: Position,
+        mut projection: Projection,
+        sends: Vec<Arc<Delivery>>,
+    ) {
         self.committed.store(position.0, Ordering::Release);
         if !projection.records.is_empty() {
             projection.last = position;
             self.projector.committed(projection);
         }
+        // Before the replies: whoever has an answer may ask for quiet, which waits for what is handed over here.
+        self.hand_over(sends);
         for request in group {
             let CommitRequest { generation: _, batch, responders, done } = request;
             for (workspace, alert) in &batch.alerts {
                 tracing::warn!(workspace_sid = %workspace, code = alert.code, "alert");
             }
-            // Before the replies: whoever has an answer may ask for quiet, which waits for what is handed over here.
-            self.hand_over(batch.deliveries);
             assert_eq!(batch.replies.len(), responders.len(), "each reply has somebody who waits for it");
             for ((_, reply), responder) in batch.replies.into_iter().zip(responders) {
                 // The caller may have given up.

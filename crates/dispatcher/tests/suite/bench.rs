@@ -1,9 +1,10 @@
 //! A shard, its clock, and everything that it gave to be stored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pointsman_api::{Answer, CallScope, HttpRequest, create_workspace_command, parse};
-use pointsman_dispatcher::{Batch, Input, Reply, Shard, Telephony, Ticket};
+use pointsman_dispatcher::{Batch, Delivery, Input, OutboxChange, Reply, Shard, Telephony, Ticket};
 use pointsman_engine::{Account, Limits, Sid, Timestamp};
 
 pub(crate) const MINE: Sid<Account> = Sid::from_bytes([1; 16]);
@@ -67,6 +68,15 @@ impl Bench {
         self.batch = Batch::default();
         self.shard.handle(Timestamp(self.now), input, &mut self.batch);
         self.store();
+    }
+
+    /// What the last input wants sent.
+    pub(crate) fn sends(&self) -> Vec<Arc<Delivery>> {
+        let put = |change: &OutboxChange| match change {
+            OutboxChange::Put(delivery) => Some(Arc::clone(delivery)),
+            OutboxChange::Done { .. } | OutboxChange::Dead { .. } => None,
+        };
+        self.batch.outbox.iter().filter_map(put).collect()
     }
 
     fn store(&mut self) {

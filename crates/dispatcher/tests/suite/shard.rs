@@ -61,14 +61,12 @@ fn events_go_to_the_callback_that_asked_for_them_and_into_the_outbox() {
     let mut bench = Bench::new();
     let more = "&EventCallbackUrl=http://127.0.0.1:9/events&EventsFilter=task.created,%20reservation.created";
     let path = bench.set_up(MINE, more);
-    assert!(bench.batch.deliveries.is_empty(), "worker.created was not asked for");
+    assert!(bench.sends().is_empty(), "worker.created was not asked for");
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "Attributes={}");
-    let types: Vec<_> = bench.batch.deliveries.iter().map(|delivery| value(delivery, "EventType")).collect();
+    let types: Vec<_> = bench.sends().iter().map(|delivery| value(delivery, "EventType")).collect();
     assert_eq!(types, ["task.created", "reservation.created"]);
-    let lines: Vec<_> = bench.batch.deliveries.iter().map(|delivery| delivery.line()).collect();
+    let lines: Vec<_> = bench.sends().iter().map(|delivery| delivery.line()).collect();
     assert_eq!(lines[0], lines[1], "events of one task leave in order");
-    let put = |change: &OutboxChange| matches!(change, OutboxChange::Put(_));
-    assert_eq!(bench.batch.outbox.iter().filter(|change| put(change)).count(), 2);
 }
 
 fn parameters(delivery: &Delivery) -> Vec<(&'static str, String)> {
@@ -93,7 +91,7 @@ fn an_assignment_callback_asks_with_exactly_twelve_parameters_and_its_answer_is_
     let urls = "AssignmentCallbackUrl=http://127.0.0.1:9/a&FallbackAssignmentCallbackUrl=http://127.0.0.1:9/b";
     assert_eq!(bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), urls).status, 200);
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "Priority=3");
-    let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
+    let delivery = bench.sends().pop().expect("the offer is asked about");
     assert_eq!(parameters(&delivery).len(), 12);
     assert_eq!(value(&delivery, "TaskPriority"), "3");
     let Content::Assignment { fallback_url, event } = &delivery.content else { panic!("{delivery:?}") };
@@ -124,7 +122,7 @@ fn an_offer_that_is_decided_is_not_asked_about_after_a_restart() {
         };
         ask_at(&mut bench, "http://127.0.0.1:9/a");
         let task = text(&bench.request(MINE, "POST", &format!("{path}/Tasks"), ""), "sid");
-        let asked = bench.batch.deliveries.pop().expect("the offer is asked about").sid();
+        let asked = bench.sends().pop().expect("the offer is asked about").sid();
         ask_at(&mut bench, url_at_the_end);
         let done = |change: &OutboxChange| matches!(change, OutboxChange::Done { sid } if *sid == asked);
         assert!(!bench.batch.outbox.iter().any(done), "it is still pending");
@@ -141,15 +139,15 @@ fn a_failed_assignment_callback_takes_the_offer_back_and_holds_the_task_off() {
     let url = "AssignmentCallbackUrl=http://127.0.0.1:9/a";
     bench.request(MINE, "POST", &format!("{path}/Workflows/{workflow}"), url);
     bench.request(MINE, "POST", &format!("{path}/Tasks"), "");
-    let delivery = bench.batch.deliveries.pop().expect("the offer is asked about");
+    let delivery = bench.sends().pop().expect("the offer is asked about");
     let reservation = Sid::from_bytes(delivery.sid());
     let outcome = AssignmentOutcome::Failed;
     bench.handle(Input::Assigned { workspace: delivery.workspace, reservation, outcome });
-    assert!(bench.batch.deliveries.is_empty(), "no new offer for a second");
+    assert!(bench.sends().is_empty(), "no new offer for a second");
     assert_eq!(bench.shard.next_deadline(), Some(Timestamp(bench.now + 1_000)));
     bench.now += 1_000;
     bench.handle(Input::Tick);
-    assert_eq!(bench.batch.deliveries.len(), 1, "the next offer is asked about again");
+    assert_eq!(bench.sends().len(), 1, "the next offer is asked about again");
 }
 
 #[test]

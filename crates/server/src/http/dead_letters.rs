@@ -117,8 +117,7 @@ fn decoded(letter: &DeadLetter) -> Option<Delivery> {
 /// Makes deliveries wait again; returns once that is durable, and everything before it.
 async fn commit(app: &App, deliveries: Vec<Arc<Delivery>>) -> Result<(), ApiError> {
     let (waiting, done) = oneshot::channel();
-    let outbox = deliveries.iter().cloned().map(OutboxChange::Put).collect();
-    let batch = Batch { outbox, deliveries, ..Batch::default() };
+    let batch = Batch { outbox: deliveries.into_iter().map(OutboxChange::Put).collect(), ..Batch::default() };
     let request = CommitRequest { generation: None, batch, responders: Vec::new(), done: Done::Waiting(waiting) };
     if let Err(full) = app.commits.try_send(request) {
         tokio::task::block_in_place(|| drop(app.commits.send(full.into_inner())));
