@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
-use pointsman_engine::{DurationMs, Reservation, Sid, Timestamp, Workspace};
+use pointsman_engine::{DurationMs, Sid, Timestamp, Workspace};
 use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 use pointsman_token::{CallbackUrl, signature};
 
-use crate::batch::{AssignmentOutcome, OutboxChange, VoiceOutcome, VoiceRequest};
+use crate::batch::{AssignmentOutcome, Input, OutboxChange, VoiceOutcome, VoiceRequest};
 use crate::limits::{
     ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_LANE_MAX, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX,
     FREE_PLACES_PER_LANE, REASON_CHARS_MAX,
@@ -98,14 +98,12 @@ impl AttemptResult {
 }
 
 /// What the caller has to do about a finished delivery.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Effect {
     /// Store the change.
     Outbox(OutboxChange),
-    /// Hand this to the Workspace's shard.
-    Assigned { workspace: Sid<Workspace>, reservation: Sid<Reservation>, outcome: AssignmentOutcome },
-    /// Likewise.
-    VoiceAnswered { request: VoiceRequest, outcome: VoiceOutcome },
+    /// Hand the end of this delivery to its Workspace's shard, which takes it off the outbox together with what follows.
+    Input { delivery: Arc<Delivery>, input: Input },
     /// Tell the operator: number in the error dictionary, whom it was sent to, and what happened.
     Warn { code: u32, receiver: Receiver, delivery: Arc<Delivery>, reason: String },
 }
@@ -489,15 +487,15 @@ impl Deliveries {
                 // An answer that is not called JSON is an answer, and the offer stays; not so after a fallback.
                 let is_failure = stage == Stage::Fallback && matches!(answer, CallbackAnswer::NotJson { .. });
                 let answered = AssignmentOutcome::Answered(answer.clone());
-                assigned(&delivery, if is_failure { AssignmentOutcome::Failed } else { answered })
+                assigned(delivery, if is_failure { AssignmentOutcome::Failed } else { answered })
             }
-            (Content::Assignment { .. }, Conclusion::Failed { .. }) => assigned(&delivery, AssignmentOutcome::Failed),
-            (Content::Voice { step, about, .. }, Conclusion::Voice { status, body }) => {
+            (Content::Assignment { .. }, Conclusion::Failed { .. }) => assigned(delivery, AssignmentOutcome::Failed),
+            (&Content::Voice { step, about, .. }, Conclusion::Voice { status, body }) => {
                 let outcome = VoiceOutcome::Answered { status: *status, body: body.clone() };
-                voice_answered(&delivery, *step, *about, outcome)
+                voice_answered(delivery, step, about, outcome)
             }
-            (Content::Voice { step, about, .. }, Conclusion::Failed { reason, .. }) => {
-                voice_answered(&delivery, *step, *about, VoiceOutcome::Failed { reason: reason.clone() })
+            (&Content::Voice { step, about, .. }, Conclusion::Failed { reason, .. }) => {
+                voice_answered(delivery, step, about, VoiceOutcome::Failed { reason: reason.clone() })
             }
             (Content::Event(_) | Content::Report { .. }, Conclusion::Answered(_) | Conclusion::Voice { .. })
             | (Content::Assignment { .. }, Conclusion::Delivered | Conclusion::Voice { .. })
@@ -530,16 +528,14 @@ impl Deliveries {
     }
 }
 
-/// The end of an assignment callback. The shard takes it off the outbox together with what the answer does.
-fn assigned(delivery: &Delivery, outcome: AssignmentOutcome) -> Effect {
-    let reservation = Sid::from_bytes(delivery.sid());
-    Effect::Assigned { workspace: delivery.workspace, reservation, outcome }
+fn assigned(delivery: Arc<Delivery>, outcome: AssignmentOutcome) -> Effect {
+    let (workspace, reservation) = (delivery.workspace, Sid::from_bytes(delivery.sid()));
+    Effect::Input { delivery, input: Input::Assigned { workspace, reservation, outcome } }
 }
 
-/// The end of a request to the voice API, likewise.
-fn voice_answered(delivery: &Delivery, step: VoiceStep, about: About, outcome: VoiceOutcome) -> Effect {
-    let Delivery { workspace, account, .. } = *delivery;
-    Effect::VoiceAnswered { request: VoiceRequest { workspace, account, step, about }, outcome }
+fn voice_answered(delivery: Arc<Delivery>, step: VoiceStep, about: About, outcome: VoiceOutcome) -> Effect {
+    let request = VoiceRequest { workspace: delivery.workspace, account: delivery.account, step, about };
+    Effect::Input { delivery, input: Input::VoiceAnswered { request, outcome } }
 }
 
 fn receiver_of(url: &str) -> Receiver {

@@ -15,9 +15,9 @@ use pointsman_store::{
     AppendError, Epoch, ReadError, ReadLimit, Record, SequenceNumber, SqliteStore, Store, StreamId, WriteError,
 };
 use pointsman_token::keys;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 
-use crate::commit::{CommitRequest, Done};
+use crate::commit::{self, CommitRequest};
 use crate::configuration::FirstAccount;
 use crate::storage::Storage;
 
@@ -227,17 +227,8 @@ impl AccountsKeeper {
             payload: record::encode(std::slice::from_ref(&event)),
             published: Arc::new([]),
         };
-        let (waiting, done) = oneshot::channel();
-        let request = CommitRequest {
-            generation: None,
-            batch: Batch { records: vec![record], ..Batch::default() },
-            responders: Vec::new(),
-            done: Done::Waiting(waiting),
-        };
-        if let Err(full) = shell.commits.try_send(request) {
-            tokio::task::block_in_place(|| drop(shell.commits.send(full.into_inner())));
-        }
-        if let Ok(Ok(_position)) = done.await {
+        let batch = Batch { records: vec![record], ..Batch::default() };
+        if let Ok(Ok(_position)) = commit::submit(shell.commits, batch).await {
             *sequence = Some(last + 1);
             self.accounts.write().unwrap_or_else(PoisonError::into_inner).evolve(&event);
             outcome.answer

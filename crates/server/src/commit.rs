@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 use pointsman_dispatcher::{Batch, Delivery, OutboxChange, PendingRecord, Reply};
 use pointsman_record as record;
 use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId, WriteError};
@@ -50,6 +50,21 @@ pub(crate) enum Done {
     Waiting(oneshot::Sender<Result<Position, Unavailable>>),
     /// Nothing comes after this.
     Last,
+}
+
+/// Has a batch committed that depends on no workspace's state, and stops the caller's thread while the disk is behind.
+///
+/// - The receiver gets the position of the journal once the batch is durable; an error when that is not known.
+pub(crate) fn submit(
+    commits: &Sender<CommitRequest>,
+    batch: Batch,
+) -> oneshot::Receiver<Result<Position, Unavailable>> {
+    let (waiting, done) = oneshot::channel();
+    let request = CommitRequest { generation: None, batch, responders: Vec::new(), done: Done::Waiting(waiting) };
+    if let Err(full) = commits.try_send(request) {
+        tokio::task::block_in_place(|| drop(commits.send(full.into_inner())));
+    }
+    done
 }
 
 /// What the commit thread needs.

@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
-use pointsman_dispatcher::{
-    AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, Input, OutboxChange,
-};
+use pointsman_dispatcher::{AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, OutboxChange};
 use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::{ReadError, Store};
@@ -20,14 +18,13 @@ use crate::accounts::AccountsKeeper;
 use crate::backlog::{Backlog, Reading};
 use crate::callback_client::CallbackClient;
 use crate::clock::{self, Clock};
-use crate::commit::{CommitRequest, Done};
+use crate::commit::{self, CommitRequest};
 use crate::configuration::ClockMode;
-use crate::engines::{EngineHandles, Work};
+use crate::engines::{self, EngineHandles, Work};
 use crate::failing::{Failing, Failure, Said};
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
-use crate::recovery;
 use crate::storage::Storage;
 
 /// What the delivery task is told.
@@ -335,17 +332,10 @@ impl Running {
                     }
                     outbox.push(change);
                 }
-                Effect::Assigned { workspace, reservation, outcome } => {
-                    self.backlog.told_engine(reservation.bytes());
-                    let owner = recovery::owner(workspace.bytes(), self.task.engines.len());
-                    let input = Input::Assigned { workspace, reservation, outcome };
-                    self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
-                }
-                Effect::VoiceAnswered { request, outcome } => {
-                    self.backlog.told_engine(request.about.sid);
-                    let owner = recovery::owner(request.workspace.bytes(), self.task.engines.len());
-                    let input = Input::VoiceAnswered { request, outcome };
-                    self.task.engines[owner].send(Work::Input { input, responder: None, counted: false });
+                Effect::Input { delivery, input } => {
+                    self.backlog.told_engine(delivery.sid());
+                    let work = Work::Input { input, responder: None, counted: false };
+                    engines::of(&self.task.engines, delivery.workspace).send(work);
                 }
                 Effect::Warn { code, receiver, delivery, reason } => {
                     self.warn(receiver.to_string(), code, &delivery, &reason);
@@ -354,14 +344,9 @@ impl Running {
         }
         if !outbox.is_empty() {
             let batch = Batch { outbox, ..Batch::default() };
-            let (waiting, stored) = oneshot::channel();
+            // When the disk is behind, nothing is to be sent until it has caught up.
+            let stored = commit::submit(&self.task.commits, batch);
             self.storing.spawn(async move { (ended, matches!(stored.await, Ok(Ok(_position)))) });
-            let done = Done::Waiting(waiting);
-            let request = CommitRequest { generation: None, batch, responders: Vec::new(), done };
-            if let Err(full) = self.task.commits.try_send(request) {
-                // The disk is behind: nothing is to be sent until it has caught up.
-                tokio::task::block_in_place(|| drop(self.task.commits.send(full.into_inner())));
-            }
         }
         self.task.metrics.callbacks_waiting(self.task.deliveries.outstanding());
     }

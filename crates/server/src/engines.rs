@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use pointsman_dispatcher::{Batch, Input, Shard, Telephony, Ticket};
-use pointsman_engine::{Account, Limits, Sid, Timestamp};
+use pointsman_engine::{Account, Limits, Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::{Position, SequenceNumber, Snapshot, StreamId};
 use tokio::sync::oneshot;
@@ -59,6 +59,11 @@ pub(crate) struct EngineHandle {
 
 /// All of them, in the order of their numbers.
 pub(crate) type EngineHandles = Arc<[EngineHandle]>;
+
+/// The one that runs a workspace.
+pub(crate) fn of(engines: &[EngineHandle], workspace: Sid<Workspace>) -> &EngineHandle {
+    &engines[recovery::place(workspace.bytes(), engines.len())]
+}
 
 /// There are too many requests already.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

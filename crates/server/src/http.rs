@@ -41,14 +41,13 @@ use crate::clock::{self, Clock};
 use crate::clock_control::ClockControl;
 use crate::commit::{Answered, CommitRequest};
 use crate::deliveries::Delivered;
-use crate::engines::{EngineHandles, Full as EngineFull, Work};
+use crate::engines::{self, EngineHandles, Full as EngineFull, Work};
 use crate::health::Health;
 use crate::history;
 use crate::limits;
 use crate::logging::chain;
 use crate::metrics::Metrics;
 use crate::projector::ProjectorHandle;
-use crate::recovery;
 use crate::retention::Retention;
 use crate::storage::Storage;
 
@@ -361,7 +360,7 @@ fn readiness(app: &App) -> Answer {
 }
 
 fn metrics(app: &App, headers: &HeaderMap) -> Answer {
-    app.metrics.requests_waiting(app.engines.iter().map(crate::engines::EngineHandle::waiting).sum());
+    app.metrics.requests_waiting(app.engines.iter().map(engines::EngineHandle::waiting).sum());
     let accept = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (content_type, body) = app.metrics.text(accept);
     let mut answer = Answer { status: 200, headers: Vec::new(), body };
@@ -408,7 +407,7 @@ async fn in_workspace(
     if call.asks_for_single_tasking() {
         call.account_has_single_tasking = has_single_tasking(app, caller).await;
     }
-    let engine = &app.engines[recovery::owner(workspace.bytes(), app.engines.len())];
+    let engine = engines::of(&app.engines, workspace);
     let call = Box::new(call);
     let asked = engine.request(|ticket| Input::Call { ticket, account: caller.account, call });
     let (request, position) = match wait(asked).await {
@@ -444,7 +443,7 @@ async fn beside_workspaces(
                 Ok(create) => create,
                 Err(error) => return error.answer(),
             };
-            let engine = &app.engines[recovery::owner(sid.bytes(), app.engines.len())];
+            let engine = engines::of(&app.engines, sid);
             let call = Box::new(call);
             let answer = engine.request(|ticket| Input::CreateWorkspace { ticket, create, call });
             reply(app, answer).await

@@ -25,11 +25,11 @@ pub enum RecoveryError {
 
 /// Which workspaces are whose: those of engine thread `index` of `count`.
 pub(crate) fn is_owned(workspace: [u8; 16], index: usize, count: usize) -> bool {
-    owner(workspace, count) == index
+    place(workspace, count) == index
 }
 
-/// The engine thread that runs a workspace. SIDs are drawn at random, so their first bytes spread evenly.
-pub(crate) fn owner(workspace: [u8; 16], count: usize) -> usize {
+/// Which of so many places a workspace has. SIDs are drawn at random, so their first bytes spread evenly.
+pub(crate) fn place(workspace: [u8; 16], count: usize) -> usize {
     let (first, _) = workspace.split_at(8);
     let number = u64::from_be_bytes(first.try_into().expect("eight bytes were split off"));
     (number % count as u64) as usize

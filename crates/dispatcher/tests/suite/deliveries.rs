@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pointsman_api::event_fields::event_callback_form;
 use pointsman_api::instruction::{CallbackAnswer, Instruction};
 use pointsman_dispatcher::{
-    AssignmentOutcome, Attempt, AttemptResult, Content, Deliveries, Delivery, DeliverySettings, Effect, OutboxChange,
-    limits,
+    AssignmentOutcome, Attempt, AttemptResult, Content, Deliveries, Delivery, DeliverySettings, Effect, Input,
+    OutboxChange, limits,
 };
 use pointsman_engine::{
     Command, CreateTask, CreateWorkspace, DurationMs, Engine, EventKind, Limits, Ordering, PublicEvent, Sid, Tasking,
@@ -103,8 +103,8 @@ fn refused() -> AttemptResult {
 
 fn outcome(effects: &[Effect]) -> &AssignmentOutcome {
     let assigned = effects.iter().find_map(|effect| match effect {
-        Effect::Assigned { outcome, .. } => Some(outcome),
-        Effect::Outbox(_) | Effect::VoiceAnswered { .. } | Effect::Warn { .. } => None,
+        Effect::Input { input: Input::Assigned { outcome, .. }, .. } => Some(outcome),
+        Effect::Outbox(_) | Effect::Input { .. } | Effect::Warn { .. } => None,
     });
     assigned.unwrap_or_else(|| panic!("no outcome in {effects:?}"))
 }
@@ -117,7 +117,7 @@ fn codes(effects: &[Effect]) -> Vec<u32> {
 fn warnings(effects: &[Effect]) -> Vec<(u32, &str)> {
     let warning = |effect| match effect {
         &Effect::Warn { code, ref receiver, .. } => Some((code, &**receiver)),
-        Effect::Outbox(_) | Effect::Assigned { .. } | Effect::VoiceAnswered { .. } => None,
+        Effect::Outbox(_) | Effect::Input { .. } => None,
     };
     effects.iter().filter_map(warning).collect()
 }

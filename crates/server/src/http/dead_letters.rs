@@ -12,10 +12,10 @@ use pointsman_engine::{Sid, Timestamp, Workspace};
 use pointsman_record::DecodeError;
 use pointsman_record::delivery;
 use pointsman_store::{DeadLetter, KeptLetters, LetterPlace, OutboxNumber, ReadError, Store};
-use tokio::sync::{Mutex, MutexGuard, oneshot};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{App, cannot_commit};
-use crate::commit::{CommitRequest, Done};
+use crate::commit;
 use crate::deliveries::shown_url;
 use crate::limits;
 use crate::logging::chain;
@@ -28,7 +28,7 @@ pub(crate) struct Replays([Mutex<()>; limits::REPLAYS_MAX]);
 impl Replays {
     /// Waits for other replays of the Workspace, and by chance for some of others.
     async fn alone(&self, workspace: Sid<Workspace>) -> MutexGuard<'_, ()> {
-        self.0[recovery::owner(workspace.bytes(), self.0.len())].lock().await
+        self.0[recovery::place(workspace.bytes(), self.0.len())].lock().await
     }
 }
 
@@ -116,13 +116,8 @@ fn decoded(letter: &DeadLetter) -> Option<Delivery> {
 
 /// Makes deliveries wait again; returns once that is durable, and everything before it.
 async fn commit(app: &App, deliveries: Vec<Arc<Delivery>>) -> Result<(), ApiError> {
-    let (waiting, done) = oneshot::channel();
     let batch = Batch { outbox: deliveries.into_iter().map(OutboxChange::Put).collect(), ..Batch::default() };
-    let request = CommitRequest { generation: None, batch, responders: Vec::new(), done: Done::Waiting(waiting) };
-    if let Err(full) = app.commits.try_send(request) {
-        tokio::task::block_in_place(|| drop(app.commits.send(full.into_inner())));
-    }
-    match tokio::time::timeout(limits::ANSWER_TIMEOUT, done).await {
+    match tokio::time::timeout(limits::ANSWER_TIMEOUT, commit::submit(&app.commits, batch)).await {
         Ok(Ok(Ok(_position))) => Ok(()),
         Ok(Ok(Err(_)) | Err(_)) => Err(cannot_commit()),
         Err(_elapsed) => Err(ApiError::unavailable()),

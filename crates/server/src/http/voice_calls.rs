@@ -10,8 +10,7 @@ use pointsman_dispatcher::{Input, VoiceCallback, VoiceCallbackKind};
 use pointsman_token::{Url, signature};
 
 use super::{App, Received, reply};
-use crate::engines::EngineHandle;
-use crate::recovery;
+use crate::engines::{self, EngineHandle};
 
 /// Whether the path belongs to the bridge.
 pub(super) fn is_path(path: &str) -> bool {
@@ -37,7 +36,7 @@ pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
     }
     let callback = Box::new(VoiceCallback { kind, path: received.path.into(), query, form });
     if let Some(workspace) = callback.workspace() {
-        let engine = &app.engines[recovery::owner(workspace.bytes(), app.engines.len())];
+        let engine = engines::of(&app.engines, workspace);
         return ask(app, engine, callback).await;
     }
     // The address does not say where: the thread that has it answers.
