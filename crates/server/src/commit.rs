@@ -12,6 +12,7 @@ use pointsman_record as record;
 use pointsman_store::{AppendError, Epoch, OutboxEntry, Position, Record, SequenceNumber, StreamId, WriteError};
 use tokio::sync::oneshot;
 
+use crate::backlog;
 use crate::clock;
 use crate::deliveries::DeliveryMessage;
 use crate::engines::{EngineHandles, Work};
@@ -306,6 +307,7 @@ fn stored_change(change: OutboxChange) -> pointsman_store::OutboxChange {
             sid: delivery.sid(),
             workspace: delivery.workspace.bytes(),
             key: delivery.line(),
+            lane: backlog::lane_of(&delivery).number,
             at_ms: delivery.at().0,
             payload: record::delivery::encode(&delivery),
         }),

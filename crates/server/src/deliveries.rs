@@ -1,9 +1,10 @@
 //! The delivery task: sends callbacks as the dispatcher's [`Deliveries`] decides, and stores what came of them.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 use pointsman_dispatcher::{AttemptId, AttemptResult, Batch, Content, Deliveries, Delivery, Effect, OutboxChange};
@@ -90,11 +91,20 @@ struct Finished {
     elapsed: Duration,
 }
 
+/// Changes of the outbox that were to be stored, and whether they were.
+struct Stored {
+    changes: Vec<OutboxChange>,
+    is_stored: bool,
+}
+
 struct Running {
     task: DeliveryTask,
     attempts: JoinSet<Finished>,
-    /// Ends of deliveries on their way into the store, and whether they have come there.
-    storing: JoinSet<(Vec<[u8; 16]>, bool)>,
+    /// Ends of deliveries on their way into the store.
+    storing: JoinSet<Stored>,
+    /// Those that the store has refused, and when it is tried again. Nothing of it is sent once more meanwhile.
+    refused: Vec<OutboxChange>,
+    stores_again: Option<Instant>,
     backlog: Backlog,
     failing: Failing,
     /// The store is to be asked whose deliveries wait.
@@ -111,6 +121,8 @@ impl DeliveryTask {
             task: self,
             attempts: JoinSet::new(),
             storing: JoinSet::new(),
+            refused: Vec::new(),
+            stores_again: None,
             backlog: Backlog::default(),
             failing: Failing::default(),
             asks_store: true,
@@ -125,9 +137,7 @@ impl DeliveryTask {
 impl Running {
     async fn run(mut self) {
         loop {
-            while let Some(stored) = self.storing.try_join_next() {
-                self.stored(stored.expect("waiting does not panic"));
-            }
+            self.store_refused();
             self.load();
             self.start_attempts();
             self.tell_idle();
@@ -136,31 +146,46 @@ impl Running {
             }
             let pause = self.pause();
             tokio::select! {
-                // Messages first: what was handed over before the store was read must be known before it ends.
                 biased;
-                message = self.task.messages.recv() => match message {
-                    Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
-                    Some(DeliveryMessage::Reload) => {
-                        self.backlog.forget_told();
-                        self.asks_store = true;
+                message = self.task.messages.recv() => {
+                    if self.hear(message).is_break() {
+                        break;
                     }
-                    Some(DeliveryMessage::WhenIdle(idle)) => self.waiting_for_idle.push(idle),
-                    Some(DeliveryMessage::NextDeadline(asked)) => {
-                        // Whoever asked may be gone.
-                        let _ = asked.send(self.task.deliveries.next_deadline());
-                    }
-                    Some(DeliveryMessage::Stop) | None => break,
-                },
+                }
                 Some(finished) = self.attempts.join_next(), if !self.attempts.is_empty() => {
                     self.finish(finished.expect("attempts do not panic and are not cancelled"));
                 }
                 Some(stored) = self.storing.join_next(), if !self.storing.is_empty() => {
+                    // Messages first: what was handed over before the store was read must be known before it ends.
+                    while let Ok(message) = self.task.messages.try_recv() {
+                        if self.hear(Some(message)).is_break() {
+                            return self.drain().await;
+                        }
+                    }
                     self.stored(stored.expect("waiting does not panic"));
                 }
                 () = tokio::time::sleep(pause) => {}
             }
         }
         self.drain().await;
+    }
+
+    /// Does what a message asks; breaks when nothing is to come any more.
+    fn hear(&mut self, message: Option<DeliveryMessage>) -> ControlFlow<()> {
+        match message {
+            Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
+            Some(DeliveryMessage::Reload) => {
+                self.backlog.forget_told();
+                self.asks_store = true;
+            }
+            Some(DeliveryMessage::WhenIdle(idle)) => self.waiting_for_idle.push(idle),
+            Some(DeliveryMessage::NextDeadline(asked)) => {
+                // Whoever asked may be gone.
+                let _ = asked.send(self.task.deliveries.next_deadline());
+            }
+            Some(DeliveryMessage::Stop) | None => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
     }
 
     /// How long until a failed callback is to be tried again, or the store to be read. A virtual clock tells by a message.
@@ -173,8 +198,9 @@ impl Running {
             let pause_ms = until.since(self.task.clock.now()).0.max(0);
             Duration::from_millis(pause_ms as u64).min(limits::DELIVERY_IDLE)
         });
-        let line = self.failing.next_line().map(|line| line.saturating_duration_since(clock::instant()));
-        line.map_or(pause, |line| pause.min(line))
+        let others = self.failing.next_line().into_iter().chain(self.stores_again);
+        let others = others.map(|instant| instant.saturating_duration_since(clock::instant()));
+        others.fold(pause, Duration::min)
     }
 
     /// Gives what is under way a little time; the rest is sent again after the next start.
@@ -189,8 +215,38 @@ impl Running {
         }
     }
 
-    fn stored(&mut self, (ended, is_stored): (Vec<[u8; 16]>, bool)) {
-        self.backlog.ended(&ended, is_stored);
+    fn stored(&mut self, stored: Stored) {
+        let Stored { changes, is_stored } = stored;
+        if !is_stored {
+            self.refused.extend(changes);
+            self.stores_again.get_or_insert(clock::instant() + limits::RECOVERY_PAUSE);
+            return;
+        }
+        let ended = changes.iter().filter_map(|change| match change {
+            OutboxChange::Done { sid } => Some(*sid),
+            OutboxChange::Dead { delivery, .. } => Some(delivery.sid()),
+            OutboxChange::Put(_) => None,
+        });
+        self.backlog.ended(&ended.collect::<Vec<_>>());
+    }
+
+    fn store(&mut self, changes: Vec<OutboxChange>) {
+        let batch = Batch { outbox: changes.clone(), ..Batch::default() };
+        // When the disk is behind, nothing is to be sent until it has caught up.
+        let stored = commit::submit(&self.task.commits, batch);
+        self.storing.spawn(async move { Stored { changes, is_stored: matches!(stored.await, Ok(Ok(_position))) } });
+    }
+
+    /// Tries to store what was refused before, when it is time.
+    fn store_refused(&mut self) {
+        if self.stores_again.take_if(|again| *again <= clock::instant()).is_none() {
+            return;
+        }
+        let mut refused = std::mem::take(&mut self.refused);
+        while !refused.is_empty() {
+            let later = refused.split_off(refused.len().min(limits::COMMIT_OUTBOX));
+            self.store(std::mem::replace(&mut refused, later));
+        }
     }
 
     /// New deliveries, in memory if there is room; they are in the store anyway.
@@ -214,9 +270,9 @@ impl Running {
             self.asks_store = true;
         }
         if self.asks_store {
-            let Some(workspaces) = self.read(Store::outbox_workspaces) else { return };
+            let Some(lanes) = self.read(Store::outbox_lanes) else { return };
             self.asks_store = false;
-            self.backlog.read_all(workspaces.into_iter().map(Sid::from_bytes));
+            self.backlog.read_all(lanes);
         }
         for _ in 0..limits::DELIVERY_PAGES_AT_ONCE {
             let Some(reading) = self.backlog.next_reading() else { return };
@@ -228,9 +284,9 @@ impl Running {
 
     /// False when the store could not be read.
     fn load_page(&mut self, mut reading: Reading) -> bool {
-        let (workspace, after) = (reading.share.0.bytes(), reading.after);
         let limit = reading.room.clamp(limits::DELIVERIES_PAGE_MIN, limits::DELIVERIES_PAGE);
-        let Some(page) = self.read(|store| store.outbox_read_of(workspace, after, limit)) else { return false };
+        let page = self.read(|store| store.outbox_read_of(reading.lane, reading.after, limit));
+        let Some(page) = page else { return false };
         let mut is_last = page.len() < limit;
         for waiting in page {
             let delivery = match record::delivery::decode(&waiting.entry.payload) {
@@ -240,7 +296,7 @@ impl Running {
                     continue;
                 }
             };
-            match self.backlog.admits_read(&mut reading, waiting.number, &delivery) {
+            match self.backlog.admits_read(&mut reading, waiting.number, delivery.sid()) {
                 Some(true) => self.add(delivery),
                 Some(false) => {}
                 None => {
@@ -321,17 +377,10 @@ impl Running {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
-        let (mut outbox, mut ended) = (Vec::new(), Vec::new());
+        let mut outbox = Vec::new();
         for effect in effects {
             match effect {
-                Effect::Outbox(change) => {
-                    match &change {
-                        OutboxChange::Done { sid } => ended.push(*sid),
-                        OutboxChange::Dead { delivery, .. } => ended.push(delivery.sid()),
-                        OutboxChange::Put(_) => {}
-                    }
-                    outbox.push(change);
-                }
+                Effect::Outbox(change) => outbox.push(change),
                 Effect::Input { delivery, input } => {
                     self.backlog.told_engine(delivery.sid());
                     let work = Work::Input { input, responder: None, counted: false };
@@ -343,17 +392,15 @@ impl Running {
             }
         }
         if !outbox.is_empty() {
-            let batch = Batch { outbox, ..Batch::default() };
-            // When the disk is behind, nothing is to be sent until it has caught up.
-            let stored = commit::submit(&self.task.commits, batch);
-            self.storing.spawn(async move { (ended, matches!(stored.await, Ok(Ok(_position)))) });
+            self.store(outbox);
         }
         self.task.metrics.callbacks_waiting(self.task.deliveries.outstanding());
     }
 
     fn tell_idle(&mut self) {
         // What does not fit into memory while others pause waits for them: it stands behind them.
-        let is_read = !self.asks_store && !self.backlog.is_reading() && self.storing.is_empty();
+        let is_stored = self.storing.is_empty() && self.refused.is_empty();
+        let is_read = !self.asks_store && !self.backlog.is_reading() && is_stored;
         if self.task.deliveries.is_quiet() && is_read {
             let idle = Idle { added: self.added, next_deadline: self.task.deliveries.next_deadline() };
             for waiting in self.waiting_for_idle.drain(..) {

@@ -37,17 +37,23 @@ pub const PROBE_BYTES: usize = 256 << 10;
 /// Panics of one engine thread after which the process gives up.
 pub const PANICS_MAX: u32 = 8;
 
-/// Deliveries in memory, beside one of each Workspace and urgency; further ones wait in the store.
+/// Deliveries in memory, beside a few of each Workspace and urgency; further ones wait in the store.
 pub const DELIVERIES_IN_MEMORY_MAX: usize = 20_000;
 /// One Workspace may have at most one more of each urgency than this part of what is free.
-pub const DELIVERIES_SHARE: usize = 8;
+pub const PARTY_SHARE: usize = 8;
+/// One receiver of them at most one more than this part of what is free of that.
+pub const LANE_SHARE: usize = 2;
+/// Receivers of one Workspace and urgency that may have a delivery in memory even so.
+pub const LANES_IN_MEMORY_MAX: usize = 1_000;
+/// Lanes looked at for room before others get their turn.
+pub const LANES_LOOKED_AT: usize = 256;
 /// Pages read before others get their turn.
 pub const DELIVERY_PAGES_AT_ONCE: usize = 4;
 /// Deliveries of which is remembered that their end is with the engine.
 pub const DELIVERIES_TOLD_MAX: usize = 4_096;
 /// Deliveries read from the store at once.
 pub const DELIVERIES_PAGE: usize = 1_000;
-/// Fewest read at once, so that what is passed over does not take a reading each.
+/// Fewest read at once, so that those that are in memory already do not take a reading each.
 pub const DELIVERIES_PAGE_MIN: usize = 64;
 /// Messages that may wait for the delivery task; deliveries beyond it are read from the store.
 pub const DELIVERY_MESSAGES_MAX: usize = 4_096;

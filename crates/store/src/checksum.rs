@@ -26,8 +26,10 @@ pub(crate) fn history_event(workspace: &Sid, id: i64, at_ms: i64, sid: &Sid, kin
 }
 
 pub(crate) fn delivery(entry: &OutboxEntry, is_dead: bool) -> u32 {
-    let OutboxEntry { sid, workspace, key, at_ms, payload } = entry;
-    of_parts(&[sid, workspace, key, &[is_dead.into()], &at_ms.to_le_bytes(), payload])
+    let OutboxEntry { sid, workspace, key, lane, at_ms, payload } = entry;
+    // Those of the first format have no lane.
+    let lane: &[u8] = if *lane == 0 { &[] } else { &lane.to_le_bytes() };
+    of_parts(&[sid, workspace, key, lane, &[is_dead.into()], &at_ms.to_le_bytes(), payload])
 }
 
 pub(crate) fn snapshot_header(bytes: &[u8]) -> u32 {

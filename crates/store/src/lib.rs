@@ -20,7 +20,8 @@ pub use history::{
 };
 pub use memory::{AppendFault, CrashPlan, Faults, MemoryStore, Unacknowledged};
 pub use outbox::{
-    DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, WaitingDelivery,
+    DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxLane, OutboxNumber,
+    WaitingDelivery,
 };
 pub use record::{Epoch, Position, ReadLimit, Record, SequenceNumber, Sid, StreamId};
 pub use snapshot::{Snapshot, SnapshotChunks, SnapshotList};

@@ -14,9 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::history::check_rows;
 use crate::{
     AppendError, CheckReport, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber, Position, ReadError, ReadLimit,
-    Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId, WaitingDelivery,
-    WriteError, limits, outbox, snapshot,
+    KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxLane, OutboxNumber, Position, ReadError,
+    ReadLimit, Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId,
+    WaitingDelivery, WriteError, limits, outbox, snapshot,
 };
 
 use self::history::MemoryHistory;
@@ -423,17 +423,17 @@ impl Store for MemoryStore {
 
     fn outbox_read_of(
         &self,
-        workspace: Sid,
+        lane: OutboxLane,
         after: OutboxNumber,
         limit: usize,
     ) -> Result<Vec<WaitingDelivery>, ReadError> {
-        self.waiting(after, limit, |entry| entry.workspace == workspace)
+        self.waiting(after, limit, |entry| lane_of(entry) == lane)
     }
 
-    fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError> {
+    fn outbox_lanes(&self) -> Result<Vec<OutboxLane>, ReadError> {
         let state = self.begin_read("read the outbox")?;
         let waiting = state.outbox.values().filter(|delivery| !delivery.is_dead);
-        Ok(waiting.map(|delivery| delivery.entry.workspace).collect::<BTreeSet<_>>().into_iter().collect())
+        Ok(waiting.map(|delivery| lane_of(&delivery.entry)).collect::<BTreeSet<_>>().into_iter().collect())
     }
 
     fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError> {
@@ -504,8 +504,12 @@ fn is_kept_letter(delivery: &Delivery, kept: KeptLetters) -> bool {
     delivery.is_dead && delivery.entry.workspace == kept.workspace && kept.from_ms <= delivery.entry.at_ms
 }
 
+const fn lane_of(entry: &OutboxEntry) -> OutboxLane {
+    OutboxLane { workspace: entry.workspace, number: entry.lane }
+}
+
 fn letter_of(number: OutboxNumber, delivery: &Delivery) -> DeadLetter {
-    let OutboxEntry { sid, workspace, key: _, at_ms, payload } = delivery.entry.clone();
+    let OutboxEntry { sid, workspace, key: _, lane: _, at_ms, payload } = delivery.entry.clone();
     DeadLetter { number, sid, workspace, at_ms, payload }
 }
 

@@ -15,6 +15,8 @@ pub struct OutboxEntry {
     /// Deliveries of one key go out in order. Nothing here reads it: it tells whoever looks into the file what waits
     /// for what.
     pub key: Sid,
+    /// Those of a workspace with the same number are read together. Which they are is the caller's business.
+    pub lane: u32,
     /// When what it tells has happened, or, once it is dead, when it failed for good; milliseconds since the Unix epoch.
     pub at_ms: i64,
     /// At most [`limits::OUTBOX_PAYLOAD_BYTES_MAX`] bytes.
@@ -46,6 +48,13 @@ impl OutboxChange {
             OutboxChange::Done { .. } => 0,
         }
     }
+}
+
+/// What of the outbox is read together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct OutboxLane {
+    pub workspace: Sid,
+    pub number: u32,
 }
 
 /// A delivery as read back.

@@ -29,9 +29,9 @@ use jiff::civil::Date;
 
 use crate::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow,
-    Inspection, KeptLetters, LetterPlace, OpenError, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError,
-    ReadLimit, Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store, StreamId,
-    WaitingDelivery, WriteError, outbox as outbox_changes,
+    Inspection, KeptLetters, LetterPlace, OpenError, OutboxChange, OutboxCounts, OutboxLane, OutboxNumber, Position,
+    ReadError, ReadLimit, Record, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, Store,
+    StreamId, WaitingDelivery, WriteError, outbox as outbox_changes,
 };
 
 pub use self::backup::{BackupError, BackupReport, backup, restore};
@@ -265,19 +265,19 @@ impl Store for SqliteStore {
 
     fn outbox_read_of(
         &self,
-        workspace: Sid,
+        lane: OutboxLane,
         after: OutboxNumber,
         limit: usize,
     ) -> Result<Vec<WaitingDelivery>, ReadError> {
         self.journal.read("read the outbox", |connection| {
-            outbox::waiting(connection, self.journal.path(), Some(workspace), after, limit)
+            outbox::waiting(connection, self.journal.path(), Some(lane), after, limit)
         })
     }
 
-    fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError> {
-        let step = "read whose deliveries wait";
+    fn outbox_lanes(&self) -> Result<Vec<OutboxLane>, ReadError> {
+        let step = "read in which lanes deliveries wait";
         self.journal.read(step, |connection| {
-            outbox::workspaces_of_waiting(connection).map_err(database::read_failed(step, self.journal.path()))
+            outbox::lanes(connection).map_err(database::read_failed(step, self.journal.path()))
         })
     }
 

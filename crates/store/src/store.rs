@@ -2,8 +2,9 @@
 
 use crate::{
     AppendError, Damage, DeadLetter, Dropped, Epoch, HistoryEvent, HistoryPage, HistoryQuery, HistoryRow, KeptLetters,
-    LetterPlace, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit, Record, Reference,
-    Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, StreamId, WaitingDelivery, WriteError,
+    LetterPlace, OutboxChange, OutboxCounts, OutboxLane, OutboxNumber, Position, ReadError, ReadLimit, Record,
+    Reference, Retention, SequenceNumber, Sid, Snapshot, SnapshotChunks, SnapshotList, StreamId, WaitingDelivery,
+    WriteError,
 };
 
 /// Where everything that must survive is kept.
@@ -100,16 +101,16 @@ pub trait Store: Send + Sync {
     /// Deliveries that wait, in order of their numbers.
     fn outbox_read(&self, after: OutboxNumber, limit: usize) -> Result<Vec<WaitingDelivery>, ReadError>;
 
-    /// Those of one workspace.
+    /// Those of one lane.
     fn outbox_read_of(
         &self,
-        workspace: Sid,
+        lane: OutboxLane,
         after: OutboxNumber,
         limit: usize,
     ) -> Result<Vec<WaitingDelivery>, ReadError>;
 
-    /// The workspaces of which deliveries wait.
-    fn outbox_workspaces(&self) -> Result<Vec<Sid>, ReadError>;
+    /// The lanes in which deliveries wait, in order.
+    fn outbox_lanes(&self) -> Result<Vec<OutboxLane>, ReadError>;
 
     /// Dead letters, in order of their numbers.
     fn dead_letters(&self, kept: KeptLetters, place: LetterPlace, limit: usize) -> Result<Vec<DeadLetter>, ReadError>;

@@ -180,6 +180,7 @@ fn stored_change(change: &OutboxChange) -> pointsman_store::OutboxChange {
             sid: delivery.sid(),
             workspace: delivery.workspace.bytes(),
             key: delivery.line(),
+            lane: 2,
             at_ms: delivery.at().0,
             payload: record::delivery::encode(delivery),
         }),

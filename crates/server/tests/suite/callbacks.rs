@@ -1,5 +1,6 @@
 //! Callbacks, from the event to the receiver and from its answer back to the engine.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use pointsman_server::configuration::{ClockMode, Configuration};
-use pointsman_store::{MemoryStore, Unacknowledged};
+use pointsman_store::{AppendFault, Faults, MemoryStore, Unacknowledged};
 use tokio::net::TcpListener;
 
 use crate::support::{Office, World, configuration, opener};
@@ -165,6 +166,35 @@ async fn networks_that_are_denied_are_not_called() {
     world.workspace(&format!("FriendlyName=b&EventCallbackUrl={by_name}/events")).await;
     world.post("/pointsman/v1/Clock", "Advance=0").await.expect(200);
     assert_eq!(receiver.event_types(), Vec::<String>::new());
+    world.server.stop().await;
+    receiver.task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_delivered_while_the_disk_was_full_is_not_sent_again() {
+    let store = MemoryStore::new();
+    let world = World::start_on(configuration(ClockMode::System), opener(&store, Unacknowledged::Lost)).await;
+    let receiver = Receiver::start(204, "").await;
+    let workspace = world.workspace(&format!("FriendlyName=a&EventCallbackUrl={}/events", receiver.url)).await;
+    let deliveries = format!("/pointsman/v1{}/Deliveries", workspace.strip_prefix("/v1").unwrap());
+    let nothing_waits = async || {
+        loop {
+            let listed = world.get(&deliveries).await;
+            // Until the store works again requests are refused.
+            if listed.status == 200 && listed.json()["counters"]["waiting"] == 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    nothing_waits().await;
+    // The change is stored; that its callback is over is refused twice.
+    let faults = BTreeMap::from([(2, AppendFault::Full), (3, AppendFault::Full)]);
+    store.set_faults(Faults { appends: faults, ..Faults::default() });
+    world.post(&workspace, "FriendlyName=b").await.expect(200);
+    nothing_waits().await;
+    let updated = receiver.event_types().iter().filter(|kind| *kind == "workspace.updated").count();
+    assert_eq!(updated, 1);
     world.server.stop().await;
     receiver.task.abort();
 }

@@ -63,8 +63,11 @@ pub(super) const KIND: FileKind = FileKind {
             rows_position INTEGER NOT NULL,
             checksum INTEGER NOT NULL
         );
+        ALTER TABLE outbox ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;
         DROP INDEX outbox_waiting;
-        CREATE INDEX outbox_waiting ON outbox (workspace, number) WHERE is_dead = 0;",
+        CREATE INDEX outbox_waiting ON outbox (workspace, lane, number, is_dead) WHERE is_dead = 0;
+        DROP INDEX outbox_dead;
+        CREATE INDEX outbox_dead ON outbox (workspace, number, at_ms, is_dead) WHERE is_dead = 1;",
     ),
     synchronous: "FULL",
     autocheckpoint_pages: 0,

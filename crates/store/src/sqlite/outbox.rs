@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::{
-    CheckReport, Damage, DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxNumber,
-    ReadError, Sid, WaitingDelivery, checksum, limits,
+    CheckReport, Damage, DeadLetter, KeptLetters, LetterPlace, OutboxChange, OutboxCounts, OutboxEntry, OutboxLane,
+    OutboxNumber, ReadError, Sid, WaitingDelivery, checksum, limits,
 };
 
 use super::database::read_failed;
 
-const COLUMNS: &str = "number, sid, workspace, key, at_ms, checksum, payload, is_dead";
+const COLUMNS: &str = "number, sid, workspace, key, lane, at_ms, checksum, payload, is_dead";
 
 pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusqlite::Result<()> {
     for change in changes {
@@ -28,19 +28,19 @@ pub(super) fn change(connection: &Connection, changes: &[OutboxChange]) -> rusql
 
 fn put(connection: &Connection, entry: &OutboxEntry) -> rusqlite::Result<()> {
     let checksum = checksum::delivery(entry, false);
-    let values = params![entry.sid, entry.workspace, entry.key, entry.at_ms, checksum, entry.payload];
+    let values = params![entry.sid, entry.workspace, entry.key, entry.lane, entry.at_ms, checksum, entry.payload];
     // Not an upsert: that would use up a number for a delivery that keeps its own.
     let updated = connection
         .prepare_cached(
-            "UPDATE outbox SET workspace = ?2, key = ?3, is_dead = 0, at_ms = ?4, checksum = ?5, payload = ?6
+            "UPDATE outbox SET workspace = ?2, key = ?3, lane = ?4, is_dead = 0, at_ms = ?5, checksum = ?6, payload = ?7
              WHERE sid = ?1",
         )?
         .execute(values)?;
     if updated == 0 {
         connection
             .prepare_cached(
-                "INSERT INTO outbox (sid, workspace, key, is_dead, at_ms, checksum, payload)
-                 VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6)",
+                "INSERT INTO outbox (sid, workspace, key, lane, is_dead, at_ms, checksum, payload)
+                 VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
             )?
             .execute(values)?;
     }
@@ -49,11 +49,11 @@ fn put(connection: &Connection, entry: &OutboxEntry) -> rusqlite::Result<()> {
 
 fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusqlite::Result<()> {
     let mut statement =
-        connection.prepare_cached("SELECT workspace, key FROM outbox WHERE sid = ?1 AND is_dead = 0")?;
+        connection.prepare_cached("SELECT workspace, key, lane FROM outbox WHERE sid = ?1 AND is_dead = 0")?;
     let mut rows = statement.query([sid])?;
     let Some(row) = rows.next()? else { return Ok(()) };
-    let (workspace, key): (Sid, Sid) = (row.get(0)?, row.get(1)?);
-    let entry = OutboxEntry { sid: *sid, workspace, key, at_ms, payload: payload.to_vec() };
+    let (workspace, key, lane) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let entry = OutboxEntry { sid: *sid, workspace, key, lane, at_ms, payload: payload.to_vec() };
     let checksum = checksum::delivery(&entry, true);
     connection
         .prepare_cached("UPDATE outbox SET is_dead = 1, at_ms = ?2, checksum = ?3, payload = ?4 WHERE sid = ?1")?
@@ -61,19 +61,20 @@ fn bury(connection: &Connection, sid: &Sid, at_ms: i64, payload: &[u8]) -> rusql
     Ok(())
 }
 
-/// - `workspace`: `None` for all of them.
+/// - `lane`: `None` for all of them.
 pub(super) fn waiting(
     connection: &Connection,
     path: &Path,
-    workspace: Option<Sid>,
+    lane: Option<OutboxLane>,
     after: OutboxNumber,
     limit: usize,
 ) -> Result<Vec<WaitingDelivery>, ReadError> {
     let failed = read_failed("read the outbox", path);
-    let of = if workspace.is_some() { "AND workspace = ?3" } else { "AND ?3 IS NULL" };
+    let of = if lane.is_some() { "AND workspace = ?3 AND lane = ?4" } else { "AND ?3 IS NULL AND ?4 IS NULL" };
     let sql = format!("SELECT {COLUMNS} FROM outbox WHERE is_dead = 0 AND number > ?1 {of} ORDER BY number LIMIT ?2");
+    let (workspace, number) = lane.map(|lane| (lane.workspace, lane.number)).unzip();
     let mut statement = connection.prepare_cached(&sql).map_err(&failed)?;
-    let mut rows = statement.query(params![after.0 as i64, page(limit), workspace]).map_err(&failed)?;
+    let mut rows = statement.query(params![after.0 as i64, page(limit), workspace, number]).map_err(&failed)?;
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next().map_err(&failed)? {
         let (number, entry, found, expected) = entry_of(row).map_err(&failed)?;
@@ -110,19 +111,21 @@ pub(super) fn dead(
     Ok(letters)
 }
 
-/// Every workspace that has deliveries waiting. Cost: a look into the index for each.
-pub(super) fn workspaces_of_waiting(connection: &Connection) -> rusqlite::Result<Vec<Sid>> {
+/// Every lane in which deliveries wait. Cost: a look into the index for each.
+pub(super) fn lanes(connection: &Connection) -> rusqlite::Result<Vec<OutboxLane>> {
     let mut next = connection.prepare_cached(
-        "SELECT workspace FROM outbox WHERE is_dead = 0 AND workspace > ?1 ORDER BY workspace LIMIT 1",
+        "SELECT workspace, lane FROM outbox WHERE is_dead = 0 AND (workspace, lane) > (?1, ?2)
+         ORDER BY workspace, lane LIMIT 1",
     )?;
-    let mut workspaces: Vec<Sid> = Vec::new();
+    let mut lanes: Vec<OutboxLane> = Vec::new();
     // The empty value comes before every sid.
-    let mut last: Vec<u8> = Vec::new();
-    while let Some(found) = next.query_row([&last], |row| row.get::<_, Sid>(0)).optional()? {
-        last = found.to_vec();
-        workspaces.push(found);
+    let (mut workspace, mut number) = (Vec::new(), 0);
+    let lane = |row: &Row<'_>| Ok(OutboxLane { workspace: row.get(0)?, number: row.get(1)? });
+    while let Some(found) = next.query_row(params![workspace, number], lane).optional()? {
+        (workspace, number) = (found.workspace.to_vec(), found.number);
+        lanes.push(found);
     }
-    Ok(workspaces)
+    Ok(lanes)
 }
 
 /// Every workspace that has dead letters.
@@ -148,13 +151,18 @@ pub(super) fn drop_dead(
 }
 
 pub(super) fn counts(connection: &Connection, path: &Path, kept: KeptLetters) -> Result<OutboxCounts, ReadError> {
-    let count = |is_dead: i64, from_ms: i64| {
-        let sql = format!("SELECT count(*) FROM outbox WHERE is_dead = {is_dead} AND workspace = ?1 AND at_ms >= ?2");
-        let mut statement = connection.prepare_cached(&sql)?;
-        statement.query_row(params![kept.workspace, from_ms], |row| row.get::<_, i64>(0)).map(|count| count as u64)
+    let count = |sql, values: &[&dyn ToSql]| -> rusqlite::Result<u64> {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row(values, |row| row.get::<_, i64>(0)).map(|count| count as u64)
     };
+    // Both are answered by an index alone.
+    let waiting = "SELECT count(*) FROM outbox WHERE is_dead = 0 AND workspace = ?1";
+    let dead = "SELECT count(*) FROM outbox WHERE is_dead = 1 AND workspace = ?1 AND at_ms >= ?2";
     let failed = read_failed("count the outbox", path);
-    Ok(OutboxCounts { waiting: count(0, i64::MIN).map_err(&failed)?, dead: count(1, kept.from_ms).map_err(&failed)? })
+    Ok(OutboxCounts {
+        waiting: count(waiting, &[&kept.workspace]).map_err(&failed)?,
+        dead: count(dead, &[&kept.workspace, &kept.from_ms]).map_err(&failed)?,
+    })
 }
 
 pub(super) fn dead_letter(
@@ -191,7 +199,7 @@ pub(super) fn check(connection: &Connection, path: &Path, report: &mut CheckRepo
 fn letter_of(row: &Row<'_>, path: &Path) -> Result<DeadLetter, ReadError> {
     let (number, entry, found, expected) = entry_of(row).map_err(read_failed("read a dead letter", path))?;
     verify(path, number, found, expected)?;
-    let OutboxEntry { sid, workspace, key: _, at_ms, payload } = entry;
+    let OutboxEntry { sid, workspace, key: _, lane: _, at_ms, payload } = entry;
     Ok(DeadLetter { number, sid, workspace, at_ms, payload })
 }
 
@@ -201,11 +209,12 @@ fn entry_of(row: &Row<'_>) -> rusqlite::Result<(OutboxNumber, OutboxEntry, u32, 
         sid: row.get(1)?,
         workspace: row.get(2)?,
         key: row.get(3)?,
-        at_ms: row.get(4)?,
-        payload: row.get(6)?,
+        lane: row.get(4)?,
+        at_ms: row.get(5)?,
+        payload: row.get(7)?,
     };
-    let found = checksum::delivery(&entry, row.get(7)?);
-    Ok((number, entry, found, row.get(5)?))
+    let found = checksum::delivery(&entry, row.get(8)?);
+    Ok((number, entry, found, row.get(6)?))
 }
 
 fn verify(path: &Path, number: OutboxNumber, found: u32, expected: u32) -> Result<(), Damage> {

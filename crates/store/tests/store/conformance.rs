@@ -4,8 +4,8 @@ use std::thread;
 
 use pointsman_store::{
     AppendError, CheckReport, DeadLetter, Dropped, Epoch, HistoryOrder, HistoryPage, HistoryQuery, KeptLetters,
-    LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxNumber, Position, ReadError, ReadLimit,
-    Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
+    LetterPlace, MemoryStore, Options, OutboxChange, OutboxCounts, OutboxEntry, OutboxLane, OutboxNumber, Position,
+    ReadError, ReadLimit, Record, Retention, Role, SequenceNumber, SqliteStore, Store, WriteError, limits,
 };
 
 use crate::samples::{
@@ -225,7 +225,7 @@ fn sizes_are_bounded(store: &dyn Store) {
 
     let delivery = |size| {
         let OutboxChange::Put(entry) = put(1, 1, 0) else { unreachable!("it is a put") };
-        [OutboxChange::Put(pointsman_store::OutboxEntry { payload: vec![7; size], ..entry })]
+        [OutboxChange::Put(OutboxEntry { payload: vec![7; size], ..entry })]
     };
     let size = limits::OUTBOX_PAYLOAD_BYTES_MAX;
     assert!(matches!(store.append(epoch, &[], &delivery(size + 1)), Err(AppendError::TooLarge { .. })));
@@ -610,18 +610,26 @@ fn deliveries_wait_until_they_are_done(store: &dyn Store) {
     assert_eq!(read(2, 10), [(3, entry(put(13, 2, 7)))]);
     store.append(epoch, &[], &[OutboxChange::Done { sid: sid(12) }, put(11, 1, 50)]).unwrap();
     assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (3, entry(put(13, 2, 7)))], "the number stays");
-    let read_of = |workspace, after, limit| -> Vec<u64> {
-        let waiting = store.outbox_read_of(sid(workspace), OutboxNumber(after), limit).unwrap();
+    // Which lane is which: see `put`.
+    let lane = |workspace, number| OutboxLane { workspace: sid(workspace), number };
+    let read_of = |workspace, number, after, limit| -> Vec<u64> {
+        let waiting = store.outbox_read_of(lane(workspace, number), OutboxNumber(after), limit).unwrap();
         waiting.iter().map(|delivery| delivery.number.0).collect()
     };
-    assert_eq!(store.outbox_workspaces().unwrap(), [sid(1), sid(2)]);
-    assert_eq!([read_of(1, 0, 10), read_of(2, 0, 10), read_of(3, 0, 10)], [vec![1], vec![3], vec![]]);
-    store.append(epoch, &[], &[put(15, 1, 1)]).unwrap();
-    assert_eq!([read_of(1, 0, 10), read_of(1, 0, 1), read_of(1, 1, 10)], [vec![1, 4], vec![1], vec![4]]);
-    store.append(epoch, &[], &[OutboxChange::Done { sid: sid(13) }, OutboxChange::Done { sid: sid(15) }]).unwrap();
-    assert_eq!(store.outbox_workspaces().unwrap(), [sid(1)]);
+    assert_eq!(store.outbox_lanes().unwrap(), [lane(1, 2), lane(2, 1)]);
+    assert_eq!([read_of(1, 2, 0, 10), read_of(2, 1, 0, 10)], [[1], [3]]);
+    assert_eq!([read_of(1, 1, 0, 10), read_of(2, 2, 0, 10), read_of(3, 1, 0, 10)], [[0; 0], [], []]);
+    store.append(epoch, &[], &[put(15, 1, 1), put(17, 1, 1)]).unwrap();
+    assert_eq!(store.outbox_lanes().unwrap(), [lane(1, 0), lane(1, 2), lane(2, 1)]);
+    assert_eq!([read_of(1, 2, 0, 10), read_of(1, 2, 0, 1), read_of(1, 2, 1, 10)], [vec![1, 5], vec![1], vec![5]]);
+    // One that is put again may be in another.
+    let again = OutboxEntry { lane: 7, ..entry(put(17, 1, 1)) };
+    store.append(epoch, &[], &[OutboxChange::Put(again)]).unwrap();
+    assert_eq!([read_of(1, 2, 0, 10), read_of(1, 7, 0, 10)], [[1], [5]]);
+    store.append(epoch, &[], &[13, 15, 17].map(|number| OutboxChange::Done { sid: sid(number) })).unwrap();
+    assert_eq!(store.outbox_lanes().unwrap(), [lane(1, 2)]);
     store.append(epoch, &[], &[OutboxChange::Done { sid: sid(99) }, put(14, 1, 1)]).unwrap();
-    assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (5, entry(put(14, 1, 1)))]);
+    assert_eq!(read(0, 10), [(1, entry(put(11, 1, 50))), (6, entry(put(14, 1, 1)))]);
 }
 
 fn letters(workspace: u64, from_ms: i64) -> KeptLetters {

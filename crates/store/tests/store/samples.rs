@@ -79,6 +79,7 @@ pub(crate) fn put(number: u64, workspace: u64, at_ms: i64) -> OutboxChange {
         sid: sid(number),
         workspace: sid(workspace),
         key: sid(number % 2),
+        lane: (number % 3) as u32,
         at_ms,
         payload: format!("delivery {number}").into_bytes(),
     })
