@@ -4,25 +4,23 @@
 //! add ──► its line ──► next_attempts ──► (the caller sends) ──► finished ──► done, dead, or once more
 //! ```
 //!
-//! Deliveries of one line leave in order, one at a time. Lines go side by side, in lanes: what one Workspace has for one
-//! receiver, what routing waits for (assignment callbacks, calls) apart from the rest. Lanes take turns, and none gets
-//! more places than its share, so a slow receiver holds up nobody else. Waiting for an answer is real time and the
-//! caller's; here is only what follows from a result.
+//! Deliveries of one line leave in order, one at a time. Lines go side by side as far as there are places
+//! (`places.rs`), and what routing waits for (assignment callbacks, calls) has places apart from the rest, so a slow
+//! receiver holds up nobody else. Waiting for an answer is real time and the caller's; here is only what follows from a
+//! result.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
-use pointsman_engine::{DurationMs, Sid, Timestamp, Workspace};
+use pointsman_engine::{DurationMs, Sid, Timestamp};
 use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 use pointsman_token::{CallbackUrl, signature};
 
 use crate::batch::{AssignmentOutcome, Input, OutboxChange, VoiceOutcome, VoiceRequest};
-use crate::limits::{
-    ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, ATTEMPTS_MAX, ATTEMPTS_PER_LANE_MAX, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX,
-    FREE_PLACES_PER_LANE, REASON_CHARS_MAX,
-};
+use crate::limits::{ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX, REASON_CHARS_MAX};
+use crate::places::{End, LaneId, LineId, Places, Receiver};
 
 /// Numbers of the error dictionary: a receiver that answers wrongly, one that does not, and one whose answer is not
 /// called JSON.
@@ -113,7 +111,6 @@ pub enum Effect {
 pub struct Deliveries {
     settings: DeliverySettings,
     lines: BTreeMap<LineId, VecDeque<Waiting>>,
-    lanes: BTreeMap<LaneId, Lane>,
     urgent: Places,
     told: Places,
     running: BTreeMap<AttemptId, Running>,
@@ -122,8 +119,6 @@ pub struct Deliveries {
     attempts_made: u64,
     outstanding: usize,
 }
-
-type LineId = (Sid<Workspace>, [u8; 16]);
 
 /// Whose places a lane takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +135,7 @@ impl Urgency {
 }
 
 /// What the kinds of deliveries differ in.
+#[expect(clippy::struct_excessive_bools, reason = "a table of what is so and what is not")]
 struct Rules {
     urgency: Urgency,
     /// The operator chose the address.
@@ -152,6 +148,8 @@ struct Rules {
     is_guaranteed: bool,
     /// After a restart it is another webhook.
     is_asked_anew: bool,
+    /// One that is dead holds up nothing that goes elsewhere.
+    has_line_per_receiver: bool,
 }
 
 impl Rules {
@@ -164,6 +162,7 @@ impl Rules {
                 answer_bytes_max: 0,
                 is_guaranteed: true,
                 is_asked_anew: false,
+                has_line_per_receiver: true,
             },
             Content::Assignment { .. } => Self {
                 urgency: Urgency::Urgent,
@@ -172,6 +171,7 @@ impl Rules {
                 answer_bytes_max: ANSWER_BYTES_MAX,
                 is_guaranteed: false,
                 is_asked_anew: true,
+                has_line_per_receiver: false,
             },
             Content::Voice { .. } => Self {
                 urgency: Urgency::Urgent,
@@ -180,6 +180,7 @@ impl Rules {
                 answer_bytes_max: ANSWER_BYTES_MAX,
                 is_guaranteed: false,
                 is_asked_anew: false,
+                has_line_per_receiver: false,
             },
             Content::Report { .. } => Self {
                 urgency: Urgency::Told,
@@ -188,6 +189,7 @@ impl Rules {
                 answer_bytes_max: 0,
                 is_guaranteed: false,
                 is_asked_anew: false,
+                has_line_per_receiver: false,
             },
         }
     }
@@ -200,49 +202,13 @@ const fn fallback_url(content: &Content) -> Option<&Arc<str>> {
     }
 }
 
-/// Scheme, host and port of whom an attempt goes to: what the log may show of its address.
-pub type Receiver = Arc<str>;
-type LaneId = (Urgency, Sid<Workspace>, Receiver);
-
-/// Lines of a Workspace to one receiver, which share places.
-#[derive(Debug, Default)]
-struct Lane {
-    /// Lines with nothing under way that may go, first come first.
-    ready: VecDeque<[u8; 16]>,
-    running: usize,
-    /// It stands in the turns.
-    in_turn: bool,
-}
-
-impl Lane {
-    /// Whether it has something to send and a place to do so.
-    ///
-    /// - `free`: places that nobody has taken.
-    fn may_go(&self, free: usize) -> bool {
-        let share = ATTEMPTS_PER_LANE_MAX.min(1 + free / FREE_PLACES_PER_LANE);
-        !self.ready.is_empty() && self.running < share
-    }
-}
-
-/// Places for attempts at the same time, and who may take the next.
-#[derive(Debug, Default)]
-struct Places {
-    taken: usize,
-    /// Lanes with a line that may go and a place for it, in turn.
-    turns: VecDeque<LaneId>,
-}
-
-impl Places {
-    const fn free(&self) -> usize {
-        ATTEMPTS_MAX - self.taken
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Waiting {
     delivery: Arc<Delivery>,
     /// The account's token, which signs.
     auth_token: Arc<str>,
+    /// Whom its next attempt goes to.
+    receiver: Receiver,
     stage: Stage,
     /// Retries of this webhook so far, and the real time that it took.
     retries: u16,
@@ -262,6 +228,7 @@ enum Stage {
 #[derive(Debug)]
 struct Running {
     line: LineId,
+    urgency: Urgency,
     lane: LaneId,
     url: CallbackUrl,
     total_timeout_ms: u32,
@@ -272,7 +239,6 @@ impl Deliveries {
         Self {
             settings,
             lines: BTreeMap::new(),
-            lanes: BTreeMap::new(),
             urgent: Places::default(),
             told: Places::default(),
             running: BTreeMap::new(),
@@ -289,7 +255,7 @@ impl Deliveries {
 
     /// Whether nothing is under way or could go now; what pauses does not count.
     pub fn is_quiet(&self) -> bool {
-        self.running.is_empty() && self.urgent.turns.is_empty() && self.told.turns.is_empty()
+        self.urgent.is_quiet() && self.told.is_quiet()
     }
 
     /// When the next pause ends.
@@ -301,12 +267,18 @@ impl Deliveries {
     ///
     /// - `auth_token`: that of the delivery's account.
     pub fn add(&mut self, delivery: Arc<Delivery>, auth_token: Arc<str>) {
-        let line = (delivery.workspace, delivery.line());
-        let waiting = self.lines.entry(line).or_default();
+        let receiver = receiver_of(&delivery.url);
+        let line = LineId {
+            workspace: delivery.workspace,
+            key: delivery.line(),
+            receiver: Rules::of(&delivery.content).has_line_per_receiver.then(|| receiver.clone()),
+        };
+        let waiting = self.lines.entry(line.clone()).or_default();
         waiting.push_back(Waiting {
             attempts: delivery.failure.as_ref().map_or(0, |failure| failure.attempts),
             delivery,
             auth_token,
+            receiver,
             stage: Stage::First,
             retries: 0,
             elapsed_ms: 0,
@@ -314,37 +286,16 @@ impl Deliveries {
         });
         self.outstanding += 1;
         if waiting.len() == 1 {
-            self.make_ready(line, VecDeque::push_back);
+            self.make_ready(line, End::Last);
         }
     }
 
-    /// Puts a line that has something to send among those of its lane that may go.
-    fn make_ready(&mut self, line: LineId, put: fn(&mut VecDeque<[u8; 16]>, [u8; 16])) {
-        let lane = self.lane_of(line);
-        put(&mut self.lanes.entry(lane.clone()).or_default().ready, line.1);
-        self.give_turn(&lane);
-    }
-
-    /// The lane of a line that has something to send.
-    fn lane_of(&mut self, line: LineId) -> LaneId {
-        let first = self.first_of(line);
-        (Urgency::of(&first.delivery.content), line.0, receiver_of(first.url()))
-    }
-
-    /// Lets a lane take its turn if it has something to send and a place to do so; forgets one that is over.
-    fn give_turn(&mut self, id: &LaneId) {
-        let Some(lane) = self.lanes.get_mut(id) else { return };
-        let places = match id.0 {
-            Urgency::Urgent => &mut self.urgent,
-            Urgency::Told => &mut self.told,
-        };
-        if !lane.in_turn && lane.may_go(places.free()) {
-            lane.in_turn = true;
-            places.turns.push_back(id.clone());
-        }
-        if lane.ready.is_empty() && lane.running == 0 && !lane.in_turn {
-            self.lanes.remove(id);
-        }
+    /// Lets a line that has something to send wait for a place.
+    fn make_ready(&mut self, line: LineId, end: End) {
+        let first = self.first_of(&line);
+        let urgency = Urgency::of(&first.delivery.content);
+        let lane = LaneId { workspace: line.workspace, receiver: first.receiver.clone() };
+        self.places(urgency).add(&lane, line, end);
     }
 
     fn places(&mut self, urgency: Urgency) -> &mut Places {
@@ -358,42 +309,32 @@ impl Deliveries {
     ///
     /// - Effects are those of deliveries that cannot be sent at all.
     pub fn next_attempts(&mut self, now: Timestamp) -> (Vec<Attempt>, Vec<Effect>) {
-        while let Some((until, line)) = self.paused.first().copied().filter(|(until, _)| *until <= now) {
-            self.paused.remove(&(until, line));
-            self.make_ready(line, VecDeque::push_back);
+        while self.paused.first().is_some_and(|(until, _)| *until <= now) {
+            let (_, line) = self.paused.pop_first().expect("there is a first one");
+            self.make_ready(line, End::Last);
         }
         let (mut attempts, mut effects) = (Vec::new(), Vec::new());
         for urgency in [Urgency::Urgent, Urgency::Told] {
-            while 0 < self.places(urgency).free() {
-                let Some(id) = self.places(urgency).turns.pop_front() else { break };
-                let free = self.places(urgency).free();
-                let lane = self.lanes.get_mut(&id).expect("lanes in turn are known");
-                lane.in_turn = false;
-                // There may be fewer places than when it got its turn: then it gets another when one of its own ends.
-                if lane.may_go(free)
-                    && let Some(line) = lane.ready.pop_front()
-                {
-                    let line = (id.1, line);
-                    match self.start(line, &id) {
-                        Ok(attempt) => attempts.push(attempt),
-                        Err(reason) => {
-                            let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
-                            effects.extend(self.conclude(line, &id.2, &conclusion, now));
-                        }
+            while let Some((lane, line)) = self.places(urgency).take() {
+                match self.start(urgency, &lane, &line) {
+                    Ok(attempt) => attempts.push(attempt),
+                    Err(reason) => {
+                        self.places(urgency).give_back(&lane);
+                        let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
+                        effects.extend(self.conclude(line, &lane.receiver, &conclusion, now));
                     }
                 }
-                self.give_turn(&id);
             }
         }
         (attempts, effects)
     }
 
-    fn first_of(&mut self, line: LineId) -> &mut Waiting {
-        let first = self.lines.get_mut(&line).and_then(VecDeque::front_mut);
+    fn first_of(&mut self, line: &LineId) -> &mut Waiting {
+        let first = self.lines.get_mut(line).and_then(VecDeque::front_mut);
         first.expect("a line that is looked at has a first delivery")
     }
 
-    fn start(&mut self, line: LineId, lane: &LaneId) -> Result<Attempt, String> {
+    fn start(&mut self, urgency: Urgency, lane: &LaneId, line: &LineId) -> Result<Attempt, String> {
         self.attempts_made += 1;
         let id = AttemptId(self.attempts_made);
         let settings = self.settings.clone();
@@ -401,9 +342,8 @@ impl Deliveries {
         waiting.attempts += 1;
         let attempt = waiting.attempt(id, &settings)?;
         let (url, total_timeout_ms) = (attempt.url.clone(), attempt.total_timeout_ms + waiting.elapsed_ms);
-        self.running.insert(attempt.id, Running { line, lane: lane.clone(), url, total_timeout_ms });
-        self.lanes.get_mut(lane).expect("the line is one of its").running += 1;
-        self.places(lane.0).taken += 1;
+        let (line, lane) = (line.clone(), lane.clone());
+        self.running.insert(id, Running { line, urgency, lane, url, total_timeout_ms });
         Ok(attempt)
     }
 
@@ -412,18 +352,10 @@ impl Deliveries {
     /// - `elapsed_ms`: how long it took, in real time.
     pub fn finished(&mut self, id: AttemptId, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
         let ended = self.running.remove(&id).expect("attempts finish once");
-        let running = &mut self.lanes.get_mut(&ended.lane).expect("it has an attempt under way").running;
-        *running = running.checked_sub(1).expect("counted when it started");
-        self.places(ended.lane.0).taken -= 1;
-        let effects = self.follow(&ended, result, elapsed_ms, now);
-        self.give_turn(&ended.lane);
-        effects
-    }
-
-    fn follow(&mut self, ended: &Running, result: AttemptResult, elapsed_ms: u32, now: Timestamp) -> Vec<Effect> {
-        let Running { line, lane: (_, _, receiver), url, total_timeout_ms } = ended;
-        let (line, overrides) = (*line, url.overrides());
-        let waiting = self.first_of(line);
+        self.places(ended.urgency).give_back(&ended.lane);
+        let Running { line, lane: LaneId { receiver, .. }, url, total_timeout_ms, .. } = ended;
+        let overrides = url.overrides();
+        let waiting = self.first_of(&line);
         waiting.elapsed_ms = waiting.elapsed_ms.saturating_add(elapsed_ms);
         let retry_on = &overrides.retry_on;
         let repeats = match &result {
@@ -433,7 +365,7 @@ impl Deliveries {
             AttemptResult::TimedOut => retry_on.read_timeout,
             AttemptResult::Answered { .. } | AttemptResult::Broken { .. } => false,
         };
-        if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < *total_timeout_ms {
+        if repeats && waiting.retries < overrides.retries_max && waiting.elapsed_ms < total_timeout_ms {
             waiting.retries += 1;
             self.again(line);
             return Vec::new();
@@ -441,27 +373,28 @@ impl Deliveries {
         let conclusion = conclusion(&waiting.delivery.content, result);
         if waiting.stage == Stage::First
             && conclusion.is_for_fallback()
-            && fallback_url(&waiting.delivery.content).is_some()
+            && let Some(fallback_url) = fallback_url(&waiting.delivery.content)
         {
-            let effects = conclusion.warning(&waiting.delivery, receiver);
+            let effects = conclusion.warning(&waiting.delivery, &receiver);
+            waiting.receiver = receiver_of(fallback_url);
             waiting.stage = Stage::Fallback;
             waiting.retries = 0;
             waiting.elapsed_ms = 0;
             self.again(line);
             return effects;
         }
-        self.conclude(line, receiver, &conclusion, now)
+        self.conclude(line, &receiver, &conclusion, now)
     }
 
     /// The line goes on with the same delivery, before others of its lane.
     fn again(&mut self, line: LineId) {
-        self.make_ready(line, VecDeque::push_front);
+        self.make_ready(line, End::First);
     }
 
     /// The first delivery of a line is over and the next one may go, unless it failed and pauses.
     fn conclude(&mut self, line: LineId, receiver: &Receiver, conclusion: &Conclusion, now: Timestamp) -> Vec<Effect> {
-        let mut effects = conclusion.warning(&self.first_of(line).delivery, receiver);
-        if let Some(until) = self.pause(line, conclusion, now) {
+        let mut effects = conclusion.warning(&self.first_of(&line).delivery, receiver);
+        if let Some(until) = self.pause(&line, conclusion, now) {
             self.paused.insert((until, line));
             return effects;
         }
@@ -470,7 +403,7 @@ impl Deliveries {
         if waiting.is_empty() {
             self.lines.remove(&line);
         } else {
-            self.make_ready(line, VecDeque::push_back);
+            self.make_ready(line, End::Last);
         }
         self.outstanding -= 1;
         effects.push(match (&delivery.content, conclusion) {
@@ -508,7 +441,7 @@ impl Deliveries {
 
     /// Until when a failed delivery pauses, if it is guaranteed and its time is not over: full jitter below a bound
     /// that doubles. The jitter is drawn from the delivery, so that the same deliveries pause alike in a simulation.
-    fn pause(&mut self, line: LineId, conclusion: &Conclusion, now: Timestamp) -> Option<Timestamp> {
+    fn pause(&mut self, line: &LineId, conclusion: &Conclusion, now: Timestamp) -> Option<Timestamp> {
         let guaranteed = self.settings.guaranteed?;
         let waiting = self.first_of(line);
         let is_hopeless = !matches!(conclusion, Conclusion::Failed { .. })

@@ -15,6 +15,7 @@ mod bridge;
 mod deliveries;
 pub mod limits;
 mod overrides;
+mod places;
 mod shard;
 
 pub use crate::auth::{Caller, authenticate};
@@ -22,9 +23,8 @@ pub use crate::batch::{
     AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome, VoiceRequest,
 };
 pub use crate::bridge::{Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
-pub use crate::deliveries::{
-    Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Receiver, Urgency,
-};
+pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Urgency};
+pub use crate::places::Receiver;
 pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
 
 pub use crate::shard::{RestoreError, Shard, restore_state};

@@ -3,11 +3,14 @@
 /// Callbacks under way at the same time, over all Workspaces: so many of those that routing waits for, and so many of
 /// the others.
 pub const ATTEMPTS_MAX: usize = 512;
-/// Callbacks of one Workspace to one receiver under way at the same time, while there are places enough. The fuller it
-/// gets, the fewer, so that places are left for others: a receiver with nothing under way waits for one only when some
-/// five hundred others hang at the same time, and then at most the 15 s that one of them takes.
+/// A Workspace gets at most one more than this part of the places that are free: a third of all when it is alone. The
+/// fuller it gets, the less, so that places are left for others: a Workspace with nothing under way waits for one only
+/// when hundreds of receivers of each of fourteen others begin to hang one after the other, and then at most the 15 s that
+/// one attempt takes.
+pub const FREE_PLACES_PER_WORKSPACE: usize = 2;
+/// Callbacks of one Workspace to one receiver under way at the same time, while there are places enough; and at most one
+/// more than this part of the places that are free.
 pub const ATTEMPTS_PER_LANE_MAX: usize = 32;
-/// A lane gets at most one more than this part of the places that are free.
 pub const FREE_PLACES_PER_LANE: usize = 8;
 /// Time for an assignment callback, and again for its fallback (reference: events-and-callbacks, section 7.2).
 pub const ASSIGNMENT_TIMEOUT_MS: u32 = 5_000;

@@ -161,7 +161,7 @@ impl Delivery {
     }
 
     /// The line that it stands in: events of one Task leave in order, else those of one Worker, else those of the
-    /// Workspace. An assignment callback waits for nobody (reference: events-and-callbacks, section 6). Steps of one
+    /// Workspace, those to one receiver each. An assignment callback waits for nobody (reference: events-and-callbacks, section 6). Steps of one
     /// instruction go one after the other, and so do the reports about it; a caller is sent to one place after the other,
     /// whichever reservations want that, so that the last decision holds.
     pub fn line(&self) -> [u8; 16] {

@@ -1,5 +1,6 @@
 //! Which callback is sent next, and what follows from a result.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pointsman_api::event_fields::event_callback_form;
@@ -204,6 +205,154 @@ fn one_receiver_that_hangs_leaves_places_for_the_others_of_its_workspace() {
     let attempts = start(&mut deliveries);
     assert_eq!(attempts.len(), limits::ATTEMPTS_PER_LANE_MAX + 1);
     assert!(attempts.iter().any(|attempt| attempt.url.request_url().port() == Some(10)));
+}
+
+/// Callbacks of one Workspace to so many receivers.
+fn to_receivers(workspace: u8, count: u16) -> impl Iterator<Item = Arc<Delivery>> {
+    let event = event(1, 1);
+    (1..=count).map(move |port| {
+        let (workspace, url) = (Sid::from_bytes([workspace; 16]), format!("http://127.0.0.1:{port}/").into());
+        Arc::new(Delivery { workspace, url, ..(*event).clone() })
+    })
+}
+
+/// How many places of so many a Workspace gets that fills them one by one.
+fn share(places: usize) -> usize {
+    (0..=places).find(|taken| (places - taken) / limits::FREE_PLACES_PER_WORKSPACE < *taken).unwrap()
+}
+
+#[test]
+fn a_workspace_whose_receivers_hang_takes_its_share_of_the_places_and_no_more() {
+    let mut deliveries = deliveries(to_receivers(1, 3_000));
+    let taken = start(&mut deliveries);
+    assert_eq!(taken.len(), share(limits::ATTEMPTS_MAX));
+    assert_eq!(taken.len(), 171);
+    deliveries.add(event_of(2, 1, 1, "http://127.0.0.1:1/"), "token".into());
+    let of_other = start(&mut deliveries);
+    assert_eq!(
+        of_other.iter().map(|attempt| attempt.delivery.workspace).collect::<Vec<_>>(),
+        [Sid::from_bytes([2; 16])]
+    );
+    deliveries.finished(of_other[0].id, answered(204, "", ""), 1, NOW);
+    assert!(start(&mut deliveries).is_empty(), "the place of another is none of its own");
+    deliveries.finished(taken[0].id, answered(204, "", ""), 1, NOW);
+    assert_eq!(start(&mut deliveries).len(), 1, "one ended and one more started");
+    assert_eq!(deliveries.outstanding(), 3_000 - 1);
+}
+
+#[test]
+fn whoever_has_no_place_gets_the_next_one() {
+    let (mut deliveries, mut taken) = (deliveries([]), Vec::new());
+    let mut hanging = 0;
+    while taken.len() < limits::ATTEMPTS_MAX {
+        hanging += 1;
+        for delivery in to_receivers(hanging, 200) {
+            deliveries.add(delivery, "token".into());
+        }
+        let started = start(&mut deliveries);
+        assert_eq!(started.len(), share(limits::ATTEMPTS_MAX - taken.len()));
+        taken.extend(started);
+    }
+    assert_eq!(hanging, 14, "so many Workspaces one after the other leave no place");
+    for workspace in 201..=203 {
+        deliveries.add(event_of(workspace, 1, 1, "http://127.0.0.1:1/"), "token".into());
+    }
+    assert!(start(&mut deliveries).is_empty());
+    let first = Sid::from_bytes([1; 16]);
+    let mut ends = taken.iter().filter(|attempt| attempt.delivery.workspace == first);
+    for workspace in 201..=203 {
+        deliveries.finished(ends.next().unwrap().id, answered(204, "", ""), 1, NOW);
+        let started = start(&mut deliveries);
+        let of: Vec<_> = started.iter().map(|attempt| attempt.delivery.workspace).collect();
+        assert_eq!(of, [Sid::from_bytes([workspace; 16])]);
+    }
+}
+
+#[test]
+fn the_receivers_of_a_workspace_take_turns() {
+    let many = (0..200).map(|number| event_of(1, number, number, "http://127.0.0.1:9/"));
+    let mut deliveries = deliveries(many.chain(to_receivers(1, 5)));
+    let ports: Vec<_> =
+        start(&mut deliveries).iter().map(|attempt| attempt.url.request_url().port().unwrap()).collect();
+    assert_eq!(ports[..8], [9, 1, 2, 3, 4, 5, 9, 9]);
+    assert_eq!(ports.len(), limits::ATTEMPTS_PER_LANE_MAX + 5);
+}
+
+#[test]
+fn an_address_that_is_dead_holds_up_nothing_that_goes_elsewhere() {
+    let old = |number| event_of(1, number, 1, "http://127.0.0.1:9/events");
+    let new = |number| event_of(1, number, 1, "http://127.0.0.1:10/events");
+    let mut deliveries = deliveries([old(1), old(2), new(3), new(4)]);
+    let started = start(&mut deliveries);
+    assert_eq!(started.iter().map(number).collect::<Vec<_>>(), [1, 3], "the same Task");
+    deliveries.finished(started[1].id, answered(204, "", ""), 1, NOW);
+    let next = start(&mut deliveries);
+    assert_eq!(next.iter().map(number).collect::<Vec<_>>(), [4]);
+    deliveries.finished(started[0].id, answered(204, "", ""), 1, NOW);
+    assert_eq!(start(&mut deliveries).iter().map(number).collect::<Vec<_>>(), [2]);
+}
+
+/// What comes in at random, for every order of ends: nothing gets stuck, and each line keeps its order.
+#[test]
+fn everything_is_sent_in_the_end_and_in_order() {
+    let event = event(1, 1);
+    for seed in 1..=8_u64 {
+        let mut random = Random(seed);
+        let settings = DeliverySettings { guaranteed: Some(DurationMs(3_600_000)), ..DeliverySettings::default() };
+        let mut deliveries = Deliveries::new(settings);
+        let (mut now, mut running, mut added) = (NOW, Vec::new(), 0_u32);
+        let mut ended: BTreeMap<_, Vec<u32>> = BTreeMap::new();
+        let workspaces = 1 + random.below(40);
+        while added < 2_000 || 0 < deliveries.outstanding() {
+            for _ in 0..random.below(80).min(2_000 - u64::from(added)) {
+                added += 1;
+                let workspace = if random.below(2) == 0 { 1 } else { random.below(workspaces) as u8 };
+                let url = format!("http://127.0.0.1:{}/{added}", 1 + random.below(400));
+                let Content::Event(told) = &event.content else { unreachable!("it is one") };
+                let mut told = (**told).clone();
+                told.task.as_mut().unwrap().sid = Sid::from_bytes([random.below(3) as u8; 16]);
+                let url = if random.below(50) == 0 { "nonsense".into() } else { url.into() };
+                let content = Content::Event(Arc::new(told));
+                let delivery =
+                    Delivery { workspace: Sid::from_bytes([workspace; 16]), url, content, ..(*event).clone() };
+                deliveries.add(Arc::new(delivery), "token".into());
+            }
+            let (attempts, _) = deliveries.next_attempts(now);
+            running.extend(attempts);
+            assert!(running.len() <= limits::ATTEMPTS_MAX);
+            assert_eq!(deliveries.is_quiet(), running.is_empty(), "seed {seed}: what waits could go");
+            for _ in 0..random.below(100).min(running.len() as u64) {
+                let attempt = running.swap_remove(random.below(running.len() as u64) as usize);
+                let result = match random.below(4) {
+                    0 => refused(),
+                    1 => answered(500, "", ""),
+                    _ => answered(204, "", ""),
+                };
+                let effects = deliveries.finished(attempt.id, result, 1, now);
+                if effects.iter().any(|effect| matches!(effect, Effect::Outbox(_))) {
+                    let number = attempt.url.request_url().path()[1..].parse().unwrap();
+                    let line = (attempt.delivery.workspace, attempt.delivery.line(), attempt.url.receiver());
+                    ended.entry(line).or_default().push(number);
+                }
+            }
+            if running.is_empty() {
+                now = deliveries.next_deadline().unwrap_or(now);
+            }
+        }
+        for (line, numbers) in ended {
+            assert!(numbers.is_sorted(), "seed {seed}, {line:?}: {numbers:?}");
+        }
+    }
+}
+
+/// Numbers that look random and are the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
 }
 
 #[test]
