@@ -88,17 +88,6 @@ impl VoiceStep {
         Self::HangUp,
         Self::RedirectOnly,
     ];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::CallWorker => "call the worker",
-            Self::MoveCaller => "move the caller",
-            Self::CallCustomer => "call the customer",
-            Self::Redirect | Self::RedirectOnly => "redirect the call",
-            Self::Supervise => "add the supervisor",
-            Self::HangUp => "hang up the worker's leg",
-        }
-    }
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

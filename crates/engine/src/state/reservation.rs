@@ -36,7 +36,8 @@ pub struct Reservation {
     pub reason_code: Option<u32>,
     /// The transfer that it belongs to as an offer to the transferee.
     pub transfer: Option<Id<Transfer>>,
-    /// What telephony did for it. The engine keeps it for whoever bridges calls, and does not look at it.
+    /// What telephony did for it, kept for whoever bridges calls. The engine itself only looks at which call of a Worker
+    /// an offer that ends leaves behind (`worker_call`, unless it `is_over`).
     pub call: Option<Box<VoiceCall>>,
 }
 
@@ -52,9 +53,10 @@ pub struct VoiceCall {
     /// How many requests the reservation took so far, and how many before this instruction.
     pub requests: u64,
     pub requests_before: u64,
-    /// The Worker has answered, so the customer was sent for.
+    /// The Worker has answered, or called in. Whether the customer comes too depends on the instruction.
     pub is_answered: bool,
-    /// The Worker's call is over, or has been hung up.
+    /// The provider has said that the Worker's call is over, or that its conversation is. A request to hang up is not
+    /// yet the end.
     pub is_over: bool,
     /// A request for the customer, to be moved or called to the Worker, is under way.
     pub is_customer_sent_for: bool,
