@@ -8,7 +8,7 @@ use pointsman_api::instruction::{FieldValue, VoiceInstruction};
 use pointsman_engine::{Reservation, Sid, Task, Workspace};
 use pointsman_record::delivery::Form;
 
-use super::{Leg, VoiceApi, VoiceCallbackKind};
+use super::{Bridging, VoiceApi, VoiceCallbackKind};
 use crate::limits::{MOVE_OVERRIDES, RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
 
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
@@ -59,7 +59,7 @@ pub(super) fn afterwards_url(
     with_query(&url, action.map(|action| ("action", action)).into_iter().chain([("queueTime", &*waited_seconds)]))
 }
 
-impl Leg<'_, '_, '_> {
+impl Bridging<'_, '_, '_> {
     /// An address for what comes of the next request. Its number tells it from those of an instruction before.
     fn callback_url(&self, kind: impl Fn(Sid<Reservation>) -> VoiceCallbackKind) -> String {
         let url = callback_url(self.api, kind(self.reservation().sid), self.turn.state().workspace().sid);

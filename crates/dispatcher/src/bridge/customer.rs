@@ -1,0 +1,229 @@
+//! The customer, who is brought to one Worker at a time. Reference: events-and-callbacks, sections 11.4 and 11.5.
+
+use std::sync::Arc;
+
+use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
+use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
+use pointsman_engine::{Id, Reservation, ReservationStatus, SetupOutcome, Task, VoiceCall};
+use pointsman_record::delivery::VoiceStep;
+
+use super::api_answer::ApiAnswer;
+use super::{Bridging, CONFERENCE_REFUSED, DEQUEUE_REFUSED, cancel_task, end_setup, quoted, requests};
+use crate::limits::TWIML_CHARS_MAX;
+
+impl Bridging<'_, '_, '_> {
+    /// The customer is sent for once. Whoever answers while one is on the way, maybe to one who has hung up meanwhile,
+    /// waits for the arrival.
+    pub(super) fn send_for_customer(&mut self) {
+        if self.call.is_customer_there || self.others_of_room().any(|other| other.1.is_customer_there) {
+            self.note_conference();
+            return self.accept();
+        }
+        let is_sent_for = self.rivals().any(|(_, call, _)| call.is_customer_sent_for);
+        if !is_sent_for && self.waiting_for_customer().is_empty() {
+            self.bring_customer();
+        }
+    }
+
+    pub(super) fn bring_customer(&mut self) {
+        if !self.is_conference() {
+            let conference = self.reservation().sid.to_string();
+            return self.move_caller(&requests::bridge_twiml(&conference, Some(&self.afterwards())));
+        }
+        let instruction = self.instruction.clone().expect("it has a verb");
+        let room = self.room_name();
+        let customer = self.attribute(&["outbound_to"]).filter(|_| self.call.customer_call.is_none());
+        if let Some(customer) = customer {
+            let from = self.attribute(&["from"]).unwrap_or_default();
+            let url = requests::participants_url(self.api, &room);
+            let form = requests::customer_form(&from, &customer, &instruction);
+            self.ask(VoiceStep::CallCustomer, url, form);
+        } else {
+            let afterwards = self.afterwards();
+            self.move_caller(&requests::customer_twiml(&room, &instruction, &afterwards));
+        }
+    }
+
+    /// The voice API has sent the caller to the Worker. In a conference the arrival tells of it.
+    pub(super) fn caller_is_moved(&mut self) {
+        if !self.reservation().status.is_active() {
+            self.hand_over();
+        }
+    }
+
+    /// The customer is on the way to a Worker who is not there any more: the next who waits is the one to go to.
+    pub(super) fn hand_over(&mut self) {
+        let waits_there = self.is_conference() && self.others_of_room().any(|other| waits(&other));
+        let next = self.waiting_for_customer().first().copied().filter(|_| !waits_there);
+        if let Some(next) = next {
+            let mut bridging = Bridging::of(self.turn, self.api, next);
+            bridging.bring_customer();
+            let sends = bridging.end();
+            self.sends.extend(sends);
+        }
+    }
+
+    /// Whether the TwiML for the customer is short enough, however long the call waits.
+    pub(super) fn fits(&self, instruction: &VoiceInstruction) -> bool {
+        let afterwards = self.afterwards_of(i64::from(TASK_TIMEOUT_SECONDS_MAX));
+        let room = room_name(Some(instruction), self.task());
+        requests::customer_twiml(&room, instruction, &afterwards).chars().count() <= TWIML_CHARS_MAX
+    }
+
+    /// The address that tells the caller how to go on after the conversation.
+    pub(super) fn afterwards(&self) -> String {
+        self.afterwards_of((self.turn.state().now().0 - self.task().date_created.0) / 1_000)
+    }
+
+    fn afterwards_of(&self, waited_seconds: i64) -> String {
+        let task = self.task();
+        let action = task.enqueue_action.as_deref();
+        requests::afterwards_url(self.api, self.turn.state().workspace().sid, task.sid, action, waited_seconds)
+    }
+
+    pub(super) fn move_caller(&mut self, twiml: &str) {
+        let Some(caller) = self.call.customer_call.clone() else { return self.hang_up() };
+        self.take_out(&caller);
+        let url = requests::move_url(self.api, &caller);
+        self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
+    }
+
+    /// A caller who is sent elsewhere is not in a conference of the Task any more, whenever that is told.
+    pub(super) fn take_out(&mut self, caller: &str) {
+        let is_in = |call: &VoiceCall| call.is_customer_there && call.customer_call.as_deref() == Some(caller);
+        if is_in(&self.call) {
+            self.call.is_customer_there = false;
+        }
+        let others = self.task().reservations.iter().filter_map(|id| self.turn.state().reservation(*id));
+        let left = others.filter(|other| other.id != self.id && other.call.as_deref().is_some_and(is_in));
+        for other in left.map(|other| other.id).collect::<Vec<_>>() {
+            let mut bridging = Bridging::of(self.turn, self.api, other);
+            bridging.call.is_customer_there = false;
+            let sends = bridging.end();
+            self.sends.extend(sends);
+        }
+    }
+
+    /// The caller who waits could not be sent to the Worker.
+    pub(super) fn caller_is_lost(&mut self, answer: &ApiAnswer) {
+        let code = if self.verb() == Some(VoiceVerb::Conference) { CONFERENCE_REFUSED } else { DEQUEUE_REFUSED };
+        self.warn(code, &answer.problem);
+        // With its offer the Worker's call ends too.
+        if !self.is_held() {
+            self.hang_up();
+        }
+        if answer.is_gone() {
+            return cancel_task(self.turn, self.reservation().task, "hangup");
+        }
+        let reason_code = Some(answer.code().unwrap_or(code));
+        let waiting = self.waiting_for_customer();
+        for reservation in self.is_held().then_some(self.id).into_iter().chain(waiting) {
+            end_setup(self.turn, reservation, SetupOutcome::Failed { reason_code });
+        }
+    }
+
+    /// The caller has hung up: on the way to the Worker, between two offers or in the conversation.
+    pub(super) fn caller_is_gone(&mut self) {
+        let Reservation { status, task, .. } = *self.reservation();
+        if self.is_held() || !status.is_active() {
+            cancel_task(self.turn, task, "hangup");
+        } else if status == ReservationStatus::Accepted && self.verb() == Some(VoiceVerb::Dequeue) {
+            // Who came into their conference first would wait there alone.
+            self.hang_up();
+        }
+    }
+
+    /// The customer of an outbound Task is being called: for the Worker who has answered or, if that one has hung up
+    /// meanwhile, for another who waits.
+    pub(super) fn customer_is_called(&mut self, answer: &ApiAnswer) {
+        let customer = answer.call().expect("a success names the call");
+        if self.is_held() {
+            return self.meet(customer);
+        }
+        let next = self.others_of_room().find(waits).map(|(other, ..)| other.id);
+        let Some(next) = next else {
+            self.end_call(&customer);
+            return self.hand_over();
+        };
+        let mut bridging = Bridging::of(self.turn, self.api, next);
+        bridging.meet(customer);
+        let sends = bridging.end();
+        self.sends.extend(sends);
+    }
+
+    fn meet(&mut self, customer: Arc<str>) {
+        self.call.customer_call = Some(customer);
+        self.note_conference();
+        self.accept();
+    }
+
+    /// The customer of an outbound Task could not be called: the reservations that wait go, and then it.
+    pub(super) fn customer_is_lost(&mut self, answer: &ApiAnswer) {
+        self.warn(CONFERENCE_REFUSED, &answer.problem);
+        let (task, held) = (self.reservation().task, self.is_held().then_some(self.id));
+        let waiting: Vec<_> = held.into_iter().chain(self.waiting_for_customer()).collect();
+        let reason_code = Some(answer.code().unwrap_or(CONFERENCE_REFUSED));
+        for reservation in &waiting {
+            end_setup(self.turn, *reservation, SetupOutcome::Failed { reason_code });
+        }
+        if !waiting.is_empty() {
+            cancel_task(self.turn, task, &answer.problem);
+        }
+    }
+
+    /// Tells the application where the parties met.
+    pub(super) fn note_conference(&mut self) {
+        let room = self.room_name();
+        let text = |text: &Option<Arc<str>>| quoted(text.as_deref().unwrap_or_default());
+        let (sid, worker, customer) =
+            (text(&self.call.conference), text(&self.call.worker_call), text(&self.call.customer_call));
+        let room = quoted(&room);
+        let json =
+            format!(r#"{{"room_name":{room},"sid":{sid},"participants":{{"worker":{worker},"customer":{customer}}}}}"#);
+        self.write_attribute("conference", &json);
+    }
+
+    /// A conference is named by its Task, unless an old document's `room_name` says otherwise.
+    pub(super) fn room_name(&self) -> Arc<str> {
+        room_name(self.instruction.as_ref(), self.task())
+    }
+
+    /// The other reservations of the Task that bring, or brought, its customer to their Worker.
+    fn rivals(&self) -> impl Iterator<Item = Rival<'_>> {
+        let (state, task) = (self.turn.state(), self.task());
+        let others = task.reservations.iter().filter(|id| **id != self.id).filter_map(|id| state.reservation(*id));
+        let calls = others.filter_map(|other| {
+            let call = other.call.as_deref()?;
+            Some((other, call, VoiceInstruction::from_json(&call.instruction)?))
+        });
+        calls.filter(|(_, call, instruction)| {
+            call.customer_call == self.call.customer_call
+                && matches!(instruction.verb, VoiceVerb::Dequeue | VoiceVerb::Conference)
+        })
+    }
+
+    /// Those of them whose parties meet in the same conference.
+    fn others_of_room(&self) -> impl Iterator<Item = Rival<'_>> {
+        let (task, room) = (self.task(), self.room_name());
+        self.rivals().filter(move |(_, _, instruction)| {
+            instruction.verb == VoiceVerb::Conference && room_name(Some(instruction), task) == room
+        })
+    }
+
+    fn waiting_for_customer(&self) -> Vec<Id<Reservation>> {
+        self.rivals().filter(waits).map(|(other, ..)| other.id).collect()
+    }
+}
+
+/// A reservation that competes for the customer, and its instruction.
+type Rival<'r> = (&'r Reservation, &'r VoiceCall, VoiceInstruction);
+
+/// Whether its Worker has answered and waits for the customer only.
+fn waits((reservation, call, _): &Rival<'_>) -> bool {
+    reservation.status == ReservationStatus::Pending && reservation.is_on_hold() && call.is_answered && !call.is_over
+}
+
+pub(super) fn room_name(instruction: Option<&VoiceInstruction>, task: &Task) -> Arc<str> {
+    let named = instruction.and_then(|instruction| instruction.text("room_name"));
+    named.map_or_else(|| task.sid.to_string().into(), Arc::from)
+}

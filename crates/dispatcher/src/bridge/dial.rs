@@ -1,0 +1,80 @@
+//! A Worker who calls in takes the caller of a reservation. Reference: events-and-callbacks, sections 11.1 and 11.4.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use pointsman_api::instruction::{FieldValue, VoiceInstruction, VoiceVerb};
+use pointsman_api::{Answer, ApiError, errors};
+use pointsman_engine::{Command, Id, Reservation, Sid, Turn, VoiceCall};
+use pointsman_record::delivery::Delivery;
+
+use super::addresses::{VoiceCallback, VoiceCallbackKind};
+use super::{Bridging, VoiceApi, requests, twiml};
+
+/// Accepts the reservation for a Worker who called in, and brings its caller along.
+pub(super) fn dial_reservation(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+    id: Id<Reservation>,
+) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
+    let state = turn.state();
+    let sid = state.reservation(id).expect("found in this turn").sid;
+    let activity = callback.query_value("postWorkActivitySid");
+    if let Some(named) = activity
+        && Sid::parse(named).and_then(|sid| state.find_activity(sid)).is_none()
+    {
+        return Err(ApiError::new(&errors::VOICE_WORKER_NOT_MOVED, &[("value", &named)]));
+    }
+    let mut bridging = Bridging::of(turn, api, id);
+    if bridging.attribute(&["call_sid"]).is_none() {
+        return Err(ApiError::new(&errors::VOICE_CANNOT_DEQUEUE, &[("reservation", &sid)]));
+    }
+    if bridging.turn.apply(Command::AcceptReservation { id }).is_err() {
+        return Err(ApiError::new(&errors::VOICE_NOT_ACCEPTABLE, &[("reservation", &sid)]));
+    }
+    bridging.take_in(callback, activity);
+    bridging.move_caller(&requests::bridge_twiml(&sid.to_string(), Some(&bridging.afterwards())));
+    let over = requests::callback_url(api, VoiceCallbackKind::DialResult(sid), bridging.turn.state().workspace().sid);
+    Ok((twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))), bridging.end()))
+}
+
+impl Bridging<'_, '_, '_> {
+    /// Whether it is the call of a `call` whose TwiML leads here.
+    fn is_called(&self, callback: &VoiceCallback) -> bool {
+        let Some(call) = callback.value("CallSid") else { return false };
+        let is_its = match &self.call.worker_call {
+            Some(known) => &**known == call,
+            // It may ask before the voice API has answered with its name. A Worker who calls in is inbound.
+            None => callback.value("Direction").is_some_and(|direction| direction.starts_with("outbound")),
+        };
+        self.verb() == Some(VoiceVerb::Call) && is_its && !self.call.is_over
+    }
+
+    /// The call that asks is the Worker's from now on, as if a `dequeue` had made it.
+    fn take_in(&mut self, callback: &VoiceCallback, activity: Option<&str>) {
+        let mut instruction = VoiceInstruction { verb: VoiceVerb::Dequeue, fields: BTreeMap::new() };
+        let call = if self.is_called(callback) {
+            // Its reports go on to count, and to be passed on.
+            self.learn_worker_call(callback.value("CallSid").unwrap_or_default());
+            let told = self.instruction.as_ref().and_then(|call| call.fields.get_key_value("status_callback_url"));
+            instruction.fields.extend(told.map(|(name, url)| (*name, url.clone())));
+            self.call.clone()
+        } else {
+            // Where a `call` lets a telephone ring, nobody will answer it.
+            self.hang_up();
+            let worker_call = callback.value("CallSid").map(Arc::from);
+            let requests = self.call.requests;
+            VoiceCall { worker_call, requests, requests_before: requests, ..VoiceCall::default() }
+        };
+        let activity = activity.map(|sid| ("post_work_activity_sid", FieldValue::Text(sid.into())));
+        instruction.fields.extend(activity);
+        self.call = VoiceCall {
+            instruction: instruction.to_json().into(),
+            customer_call: self.attribute(&["call_sid"]),
+            is_answered: true,
+            ..call
+        };
+        self.instruction = Some(instruction);
+    }
+}
