@@ -45,6 +45,8 @@ pub enum Reply {
         request: Box<HistoryRequest>,
         cursor: Option<Sid<PublicEvent>>,
     },
+    /// To the voice provider. `None`: the shard has nothing of what was asked about.
+    Voice(Option<Answer>),
     /// The answer is made of what the server keeps beside the state.
     Server(Box<ServerRequest>),
     Workspaces(Vec<WorkspaceRow>),

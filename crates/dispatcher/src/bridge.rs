@@ -20,7 +20,7 @@ mod worker;
 use std::sync::Arc;
 
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
-use pointsman_api::{Answer, ApiError, Header, Instructed, json};
+use pointsman_api::{Answer, Header, Instructed, json};
 use pointsman_engine::{
     AbandonedCall, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Timestamp, Turn, VoiceCall,
     Workspace,
@@ -28,9 +28,8 @@ use pointsman_engine::{
 use pointsman_expression::Attributes;
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
 
-pub use self::addresses::{VoiceCallback, VoiceCallbackKind};
+pub use self::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
 use self::api_answer::{ApiAnswer, placed_call};
-pub(crate) use self::enqueue::called_in_vain;
 use self::enqueue::{enqueue, enqueue_result};
 use self::reports::of_reservation;
 use crate::batch::{VoiceOutcome, VoiceRequest};
@@ -141,24 +140,27 @@ fn end_of_call(about: About) -> Content {
 
 /// Does what the provider asks.
 ///
-/// - Returns what to answer at once, and what is to be sent once the turn is durable.
-pub(crate) fn called(turn: &mut Turn<'_>, api: &VoiceApi, callback: &VoiceCallback) -> (Answer, Vec<Arc<Delivery>>) {
-    let reservation = |turn: &Turn<'_>, sid| turn.state().find_reservation(sid).map(|found| found.id);
+/// - Returns what to answer at once, and what is to be sent once the turn is durable. `None`: the Workspace does not have
+///   what is asked about.
+pub(crate) fn called(
+    turn: &mut Turn<'_>,
+    api: &VoiceApi,
+    callback: &VoiceCallback,
+) -> Option<(Answer, Vec<Arc<Delivery>>)> {
+    if !callback.kind.is_in(turn.state()) {
+        return None;
+    }
     let outcome = match callback.kind {
         VoiceCallbackKind::Enqueue(workflow) => {
             enqueue(turn, api, callback, workflow).map(|answer| (answer, Vec::new()))
         }
         VoiceCallbackKind::EnqueueResult(task) => Ok(enqueue_result(turn, api, callback, task)),
-        VoiceCallbackKind::WorkerLeg(sid)
-        | VoiceCallbackKind::Status(sid)
-        | VoiceCallbackKind::Conference(sid)
-        | VoiceCallbackKind::DialReservation(sid)
-        | VoiceCallbackKind::DialResult(sid) => match reservation(turn, sid) {
-            None => Err(ApiError::not_found(&callback.path)),
-            Some(id) => of_reservation(turn, api, callback, id),
-        },
+        VoiceCallbackKind::Reservation(sid, about) => {
+            let id = turn.state().find_reservation(sid)?.id;
+            of_reservation(turn, api, callback, about, id)
+        }
     };
-    outcome.unwrap_or_else(|error| (error.answer(), Vec::new()))
+    Some(outcome.unwrap_or_else(|error| (error.answer(), Vec::new())))
 }
 
 /// Whether a step brings the customer to the Worker.

@@ -22,7 +22,7 @@ pub use crate::auth::{Caller, authenticate};
 pub use crate::batch::{
     AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome, VoiceRequest,
 };
-pub use crate::bridge::{Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
+pub use crate::bridge::{ReservationCallback, Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
 pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Urgency};
 pub use crate::places::Receiver;
 pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};

@@ -278,22 +278,20 @@ impl Shard {
 
     /// A request of the voice provider. Where it does not name the Workspace, the one that has what it is about.
     fn voice(&mut self, now: Timestamp, ticket: Ticket, callback: &VoiceCallback, batch: &mut Batch) {
-        let is_it = |hosted: &&mut Hosted| callback.is_for(hosted.engine.state());
-        let (Some(hosted), Telephony::Bridged(voice_api)) = (self.workspaces.values_mut().find(is_it), &self.telephony)
-        else {
-            let answer = match &self.telephony {
-                Telephony::Bridged(_) => bridge::called_in_vain(callback),
-                Telephony::None | Telephony::Assumed => ApiError::not_found(&callback.path).answer(),
-            };
-            batch.replies.push((ticket, Reply::Answer(answer)));
+        let hosted = match callback.workspace() {
+            Some(named) => self.workspaces.get_mut(&named),
+            None => self.workspaces.values_mut().find(|hosted| callback.kind.is_in(hosted.engine.state())),
+        };
+        let (Some(hosted), Telephony::Bridged(voice_api)) = (hosted, &self.telephony) else {
+            batch.replies.push((ticket, Reply::Voice(None)));
             return;
         };
         let mut turn = hosted.engine.begin(now);
         let workspace = turn.state().workspace().sid;
-        let (answer, sends) = bridge::called(&mut turn, voice_api, callback);
+        let (answer, sends) = bridge::called(&mut turn, voice_api, callback).unzip();
         let record = turn.finish();
-        batch.replies.push((ticket, Reply::Answer(answer)));
-        self.keep(workspace, record, sends, batch);
+        batch.replies.push((ticket, Reply::Voice(answer)));
+        self.keep(workspace, record, sends.unwrap_or_default(), batch);
     }
 
     // What a turn leaves

@@ -140,7 +140,14 @@ impl ClockControl {
                     pass.next_deadline = [pass.next_deadline, next_deadline].into_iter().flatten().min();
                     pass.position = pass.position.max(position);
                 }
-                Ok(Ok((Reply::Answer(_) | Reply::History { .. } | Reply::Server(_) | Reply::Workspaces(_), _))) => {
+                Ok(Ok((
+                    Reply::Answer(_)
+                    | Reply::History { .. }
+                    | Reply::Voice(_)
+                    | Reply::Server(_)
+                    | Reply::Workspaces(_),
+                    _,
+                ))) => {
                     unreachable!("a barrier has its own reply")
                 }
                 Ok(Err(_)) | Err(_) => return Err(MoveError::Unavailable),

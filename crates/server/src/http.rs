@@ -480,7 +480,10 @@ async fn list_workspaces(app: &App, received: &Received<'_>, caller: Caller, cal
     for answer in answers {
         match wait(answer).await {
             Ok((Reply::Workspaces(part), _)) => rows.extend(part),
-            Ok((Reply::Answer(_) | Reply::History { .. } | Reply::Server(_) | Reply::Barrier { .. }, _)) => {
+            Ok((
+                Reply::Answer(_) | Reply::History { .. } | Reply::Voice(_) | Reply::Server(_) | Reply::Barrier { .. },
+                _,
+            )) => {
                 unreachable!("a list of Workspaces has its own reply")
             }
             Err(answer) => return answer,
@@ -555,7 +558,7 @@ async fn replied(app: &App, reply: Reply, position: Position) -> Answer {
                 Err(_closed) => ApiError::unavailable().answer(),
             }
         }
-        Reply::Workspaces(_) | Reply::Barrier { .. } | Reply::Server(_) => {
+        Reply::Workspaces(_) | Reply::Barrier { .. } | Reply::Server(_) | Reply::Voice(_) => {
             unreachable!("a call is answered or asks the history")
         }
     }

@@ -22,17 +22,26 @@ pub enum VoiceCallbackKind {
     Enqueue(Sid<Workflow>),
     /// The waiting is over, or given up.
     EnqueueResult(Sid<Task>),
-    /// The Worker answered: what is the leg to do?
-    WorkerLeg(Sid<Reservation>),
-    /// Progress of the Worker's call.
-    Status(Sid<Reservation>),
-    /// Something happened in the Task's conference.
-    Conference(Sid<Reservation>),
-    /// A Worker who called in takes the caller of a reservation.
-    DialReservation(Sid<Reservation>),
-    /// Their conversation is over.
-    DialResult(Sid<Reservation>),
+    Reservation(Sid<Reservation>, ReservationCallback),
 }
+
+/// What is asked, or told, about a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservationCallback {
+    /// The Worker answered: what is the leg to do?
+    WorkerLeg,
+    /// Progress of the Worker's call.
+    Status,
+    /// Something happened in the Task's conference.
+    Conference,
+    /// A Worker who called in takes the caller.
+    DialReservation,
+    /// Their conversation is over.
+    DialResult,
+}
+
+const ENQUEUE: &str = "enqueue";
+const ENQUEUE_RESULT: &str = "enqueue-result";
 
 impl VoiceCallbackKind {
     /// What every address of the bridge begins with; a word and a SID follow.
@@ -42,54 +51,45 @@ impl VoiceCallbackKind {
     pub fn of(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(Self::PREFIX)?;
         let (word, sid) = rest.strip_suffix('/').unwrap_or(rest).split_once('/')?;
-        let reservation = Sid::parse(sid);
-        let kinds = [
-            Sid::parse(sid).map(Self::Enqueue),
-            Sid::parse(sid).map(Self::EnqueueResult),
-            reservation.map(Self::WorkerLeg),
-            reservation.map(Self::Status),
-            reservation.map(Self::Conference),
-            reservation.map(Self::DialReservation),
-            reservation.map(Self::DialResult),
-        ];
-        kinds.into_iter().flatten().find(|kind| kind.word() == word)
-    }
-
-    pub(super) fn path(self) -> String {
-        let (prefix, word) = (Self::PREFIX, self.word());
-        match self {
-            Self::Enqueue(sid) => format!("{prefix}{word}/{sid}"),
-            Self::EnqueueResult(sid) => format!("{prefix}{word}/{sid}"),
-            Self::WorkerLeg(sid)
-            | Self::Status(sid)
-            | Self::Conference(sid)
-            | Self::DialReservation(sid)
-            | Self::DialResult(sid) => format!("{prefix}{word}/{sid}"),
+        match word {
+            ENQUEUE => Sid::parse(sid).map(Self::Enqueue),
+            ENQUEUE_RESULT => Sid::parse(sid).map(Self::EnqueueResult),
+            _ => {
+                let about = ReservationCallback::ALL.into_iter().find(|about| about.word() == word)?;
+                Sid::parse(sid).map(|sid| Self::Reservation(sid, about))
+            }
         }
     }
 
-    const fn word(self) -> &'static str {
+    pub(super) fn path(self) -> String {
+        let prefix = Self::PREFIX;
         match self {
-            Self::Enqueue(_) => "enqueue",
-            Self::EnqueueResult(_) => "enqueue-result",
-            Self::WorkerLeg(_) => "worker-leg",
-            Self::Status(_) => "status",
-            Self::Conference(_) => "conference",
-            Self::DialReservation(_) => "dial-reservation",
-            Self::DialResult(_) => "dial-result",
+            Self::Enqueue(sid) => format!("{prefix}{ENQUEUE}/{sid}"),
+            Self::EnqueueResult(sid) => format!("{prefix}{ENQUEUE_RESULT}/{sid}"),
+            Self::Reservation(sid, about) => format!("{prefix}{}/{sid}", about.word()),
         }
     }
 
     /// Whether the Workspace has what it is about.
-    fn is_in(self, state: &State) -> bool {
+    pub(crate) fn is_in(self, state: &State) -> bool {
         match self {
             Self::Enqueue(sid) => state.find_workflow(sid).is_some(),
             Self::EnqueueResult(sid) => state.find_task(sid).is_some(),
-            Self::WorkerLeg(sid)
-            | Self::Status(sid)
-            | Self::Conference(sid)
-            | Self::DialReservation(sid)
-            | Self::DialResult(sid) => state.find_reservation(sid).is_some(),
+            Self::Reservation(sid, _) => state.find_reservation(sid).is_some(),
+        }
+    }
+}
+
+impl ReservationCallback {
+    const ALL: [Self; 5] = [Self::WorkerLeg, Self::Status, Self::Conference, Self::DialReservation, Self::DialResult];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::WorkerLeg => "worker-leg",
+            Self::Status => "status",
+            Self::Conference => "conference",
+            Self::DialReservation => "dial-reservation",
+            Self::DialResult => "dial-result",
         }
     }
 }
@@ -98,14 +98,6 @@ impl VoiceCallback {
     /// The Workspace, where the address names it.
     pub fn workspace(&self) -> Option<Sid<Workspace>> {
         self.query_value("workspace").and_then(Sid::parse)
-    }
-
-    /// Whether it is this Workspace that answers.
-    pub(crate) fn is_for(&self, state: &State) -> bool {
-        let Some(named) = self.workspace() else { return self.kind.is_in(state) };
-        // A caller goes on after a conversation that has outlived its Task.
-        let is_here = matches!(self.kind, VoiceCallbackKind::EnqueueResult(_)) || self.kind.is_in(state);
-        named == state.workspace().sid && is_here
     }
 
     pub(super) fn query_value(&self, name: &str) -> Option<&str> {
@@ -129,15 +121,13 @@ mod tests {
     #[test]
     fn every_address_is_read_as_what_it_was_written_for() {
         let reservation = Sid::from_bytes([7; 16]);
-        for kind in [
+        let about_calls = [
             VoiceCallbackKind::Enqueue(Sid::from_bytes([1; 16])),
             VoiceCallbackKind::EnqueueResult(Sid::from_bytes([2; 16])),
-            VoiceCallbackKind::WorkerLeg(reservation),
-            VoiceCallbackKind::Status(reservation),
-            VoiceCallbackKind::Conference(reservation),
-            VoiceCallbackKind::DialReservation(reservation),
-            VoiceCallbackKind::DialResult(reservation),
-        ] {
+        ];
+        let about_reservations =
+            ReservationCallback::ALL.map(|about| VoiceCallbackKind::Reservation(reservation, about));
+        for kind in about_calls.into_iter().chain(about_reservations) {
             assert_eq!(VoiceCallbackKind::of(&kind.path()), Some(kind));
             assert_eq!(VoiceCallbackKind::of(&format!("{}/", kind.path())), Some(kind));
         }

@@ -8,7 +8,7 @@ use pointsman_api::{Answer, ApiError, errors};
 use pointsman_engine::{Command, Id, Reservation, Sid, Turn, VoiceCall};
 use pointsman_record::delivery::Delivery;
 
-use super::addresses::{VoiceCallback, VoiceCallbackKind};
+use super::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
 use super::{Bridging, VoiceApi, requests, twiml};
 
 /// Accepts the reservation for a Worker who called in, and brings its caller along.
@@ -35,7 +35,11 @@ pub(super) fn dial_reservation(
     }
     bridging.take_in(callback, activity);
     bridging.move_caller(&requests::bridge_twiml(&sid.to_string(), Some(&bridging.afterwards())));
-    let over = requests::callback_url(api, VoiceCallbackKind::DialResult(sid), bridging.turn.state().workspace().sid);
+    let over = requests::callback_url(
+        api,
+        VoiceCallbackKind::Reservation(sid, ReservationCallback::DialResult),
+        bridging.turn.state().workspace().sid,
+    );
     Ok((twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))), bridging.end()))
 }
 

@@ -206,12 +206,20 @@ fn hung_up(turn: &mut Turn<'_>, api: &VoiceApi, id: Id<Task>) -> Vec<Arc<Deliver
     reservations.into_iter().flat_map(end_of).collect()
 }
 
-/// What to answer when there is no Workspace that knows what is asked about: a caller goes on all the same.
-pub(crate) fn called_in_vain(callback: &VoiceCallback) -> Answer {
-    match callback.kind {
-        // Addresses of ours name the Workspace. Where none is named another thread may know it.
-        VoiceCallbackKind::EnqueueResult(_) if callback.workspace().is_some() => how_to_go_on(callback),
-        _ => ApiError::not_found(&callback.path).answer(),
+impl VoiceCallback {
+    /// What to answer when no Workspace knows what is asked about: a caller goes on all the same.
+    pub fn answer_in_vain(&self) -> Answer {
+        match self.kind {
+            // Addresses of ours name the Workspace.
+            VoiceCallbackKind::EnqueueResult(_) if self.workspace().is_some() => how_to_go_on(self),
+            // That of a TwiML of the application does not.
+            VoiceCallbackKind::Enqueue(workflow) if self.workspace().is_none() => {
+                ApiError::new(&errors::VOICE_WORKFLOW, &[("workflow", &workflow)]).answer()
+            }
+            VoiceCallbackKind::Enqueue(_)
+            | VoiceCallbackKind::EnqueueResult(_)
+            | VoiceCallbackKind::Reservation(..) => ApiError::not_found(&self.path).answer(),
+        }
     }
 }
 

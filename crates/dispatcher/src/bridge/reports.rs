@@ -7,7 +7,7 @@ use pointsman_api::{Answer, ApiError};
 use pointsman_engine::{Id, Reservation, ReservationStatus, State, Task, Turn};
 use pointsman_record::delivery::{Delivery, Form, ReportMethod};
 
-use super::addresses::{VoiceCallback, VoiceCallbackKind};
+use super::addresses::{ReservationCallback, VoiceCallback};
 use super::dial::dial_reservation;
 use super::{Bridging, VoiceApi, requests, twiml};
 
@@ -18,37 +18,29 @@ pub(super) fn of_reservation(
     turn: &mut Turn<'_>,
     api: &VoiceApi,
     callback: &VoiceCallback,
+    about: ReservationCallback,
     id: Id<Reservation>,
 ) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
-    match callback.kind {
-        VoiceCallbackKind::DialReservation(_) => return dial_reservation(turn, api, callback, id),
-        VoiceCallbackKind::Conference(_) => return Ok((Answer::no_content(), conference(turn, api, callback, id))),
-        _ => {}
-    }
     let mut bridging = Bridging::of(turn, api, id);
-    let is_former = bridging.is_former(callback);
-    let answer = match callback.kind {
-        VoiceCallbackKind::WorkerLeg(_) if is_former => twiml(HANG_UP),
-        VoiceCallbackKind::Status(_) if is_former => Answer::no_content(),
-        VoiceCallbackKind::WorkerLeg(_) => {
+    let answer = match about {
+        ReservationCallback::WorkerLeg if bridging.is_former(callback) => twiml(HANG_UP),
+        ReservationCallback::WorkerLeg => {
             bridging.progress(callback, "in-progress");
             bridging.worker_leg()
         }
-        VoiceCallbackKind::Status(_) => {
-            if !bridging.knows_call_report(callback) {
+        ReservationCallback::Status => {
+            if !bridging.is_former(callback) && !bridging.knows_call_report(callback) {
                 bridging.progress(callback, callback.value("CallStatus").unwrap_or_default());
                 bridging.report_call(callback);
             }
             Answer::no_content()
         }
-        VoiceCallbackKind::DialResult(_) => {
+        ReservationCallback::Conference => return Ok((Answer::no_content(), conference(turn, api, callback, id))),
+        ReservationCallback::DialReservation => return dial_reservation(turn, api, callback, id),
+        ReservationCallback::DialResult => {
             bridging.worker_is_gone(None);
             twiml(HANG_UP)
         }
-        VoiceCallbackKind::Enqueue(_)
-        | VoiceCallbackKind::EnqueueResult(_)
-        | VoiceCallbackKind::DialReservation(_)
-        | VoiceCallbackKind::Conference(_) => unreachable!("handled before"),
     };
     Ok((answer, bridging.end()))
 }

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use pointsman_api::instruction::{FieldValue, VoiceInstruction};
-use pointsman_engine::{Reservation, Sid, Task, Workspace};
+use pointsman_engine::{Sid, Task, Workspace};
 use pointsman_record::delivery::Form;
 
-use super::{Bridging, VoiceApi, VoiceCallbackKind};
+use super::addresses::{ReservationCallback, VoiceCallbackKind};
+use super::{Bridging, VoiceApi};
 use crate::limits::{MOVE_OVERRIDES, RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
 
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
@@ -61,20 +62,21 @@ pub(super) fn afterwards_url(
 
 impl Bridging<'_, '_, '_> {
     /// An address for what comes of the next request. Its number tells it from those of an instruction before.
-    fn callback_url(&self, kind: impl Fn(Sid<Reservation>) -> VoiceCallbackKind) -> String {
-        let url = callback_url(self.api, kind(self.reservation().sid), self.turn.state().workspace().sid);
+    fn callback_url(&self, about: ReservationCallback) -> String {
+        let kind = VoiceCallbackKind::Reservation(self.reservation().sid, about);
+        let url = callback_url(self.api, kind, self.turn.state().workspace().sid);
         format!("{url}&request={}", self.call.requests + 1)
     }
 
     /// Reports of the Worker's call come here first, and are passed on from here.
     fn status_callback(&self, form: &mut Form) {
-        form.push(("StatusCallback".into(), self.callback_url(VoiceCallbackKind::Status).into()));
+        form.push(("StatusCallback".into(), self.callback_url(ReservationCallback::Status).into()));
         form.extend(CALL_EVENTS.map(|event| ("StatusCallbackEvent".into(), event.into())));
     }
 
     pub(super) fn dequeue_form(&self, instruction: &VoiceInstruction) -> Form {
         let mut form = worker_form(instruction);
-        form.push(("Url".into(), self.callback_url(VoiceCallbackKind::WorkerLeg).into()));
+        form.push(("Url".into(), self.callback_url(ReservationCallback::WorkerLeg).into()));
         self.status_callback(&mut form);
         form
     }
@@ -117,7 +119,7 @@ impl Bridging<'_, '_, '_> {
         }
         form.push(("Timeout".into(), ring_seconds(instruction).to_string().into()));
         self.status_callback(&mut form);
-        form.push(("ConferenceStatusCallback".into(), self.callback_url(VoiceCallbackKind::Conference).into()));
+        form.push(("ConferenceStatusCallback".into(), self.callback_url(ReservationCallback::Conference).into()));
         let asked = instruction.list("conference_status_callback_event").unwrap_or_default();
         let more = asked.iter().copied().filter(|event| !CONFERENCE_EVENTS.contains(event));
         let events = CONFERENCE_EVENTS.into_iter().chain(more).collect::<Vec<_>>();

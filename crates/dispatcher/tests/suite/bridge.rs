@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pointsman_dispatcher::{
-    Content, Delivery, Input, Shard, Telephony, Ticket, VoiceApi, VoiceCallback, VoiceCallbackKind, VoiceOutcome,
-    VoiceRequest, VoiceStep,
+    Content, Delivery, Input, ReservationCallback, Shard, Telephony, Ticket, VoiceApi, VoiceCallback,
+    VoiceCallbackKind, VoiceOutcome, VoiceRequest, VoiceStep,
 };
 use pointsman_engine::{Limits, Sid};
 use proptest::prelude::*;
@@ -225,20 +225,28 @@ impl Call {
             Happening::Unreachable => self.answer(VoiceOutcome::Failed { reason: "refused".to_string() }),
             Happening::Progress(status) => {
                 let form = [("CallSid", self.worker_call), ("CallStatus", status)];
-                self.voice(VoiceCallbackKind::Status(sid()), &form);
+                self.voice(VoiceCallbackKind::Reservation(sid(), ReservationCallback::Status), &form);
             }
             Happening::Conference(event, of_worker) => {
                 let call = if *of_worker { self.worker_call } else { CALLER };
                 let form = [("ConferenceSid", "CF1"), ("StatusCallbackEvent", event), ("CallSid", call)];
-                self.voice(VoiceCallbackKind::Conference(sid()), &form);
+                self.voice(VoiceCallbackKind::Reservation(sid(), ReservationCallback::Conference), &form);
             }
-            Happening::WorkerLeg => self.voice(VoiceCallbackKind::WorkerLeg(sid()), &[("CallSid", self.worker_call)]),
+            Happening::WorkerLeg => self.voice(
+                VoiceCallbackKind::Reservation(sid(), ReservationCallback::WorkerLeg),
+                &[("CallSid", self.worker_call)],
+            ),
             Happening::Other => self.worker_call = if self.worker_call == FIRST { SECOND } else { FIRST },
             Happening::DialReservation => {
                 let query = [("postWorkActivitySid", self.deletable["Activities"].clone())];
-                self.voice_with(VoiceCallbackKind::DialReservation(sid()), &query, &[("CallSid", FIRST)]);
+                self.voice_with(
+                    VoiceCallbackKind::Reservation(sid(), ReservationCallback::DialReservation),
+                    &query,
+                    &[("CallSid", FIRST)],
+                );
             }
-            Happening::DialResult => self.voice(VoiceCallbackKind::DialResult(sid()), &[("CallSid", FIRST)]),
+            Happening::DialResult => self
+                .voice(VoiceCallbackKind::Reservation(sid(), ReservationCallback::DialResult), &[("CallSid", FIRST)]),
             Happening::EnqueueResult(name, value) => {
                 let task = Sid::parse(&self.task).expect("it is that of a Task");
                 self.voice(VoiceCallbackKind::EnqueueResult(task), &[("CallSid", CALLER), (name, value)]);
@@ -326,7 +334,10 @@ fn a_worker_who_was_deleted_before_the_call_ends_is_not_moved() {
             404
         );
         if dialed {
-            call.voice(VoiceCallbackKind::DialResult(reservation), &[("CallSid", FIRST)]);
+            call.voice(
+                VoiceCallbackKind::Reservation(reservation, ReservationCallback::DialResult),
+                &[("CallSid", FIRST)],
+            );
         } else {
             call.happens(&Happening::Progress("completed"));
         }
@@ -369,7 +380,10 @@ fn reports_of_another_call_change_nothing() {
     call.happens(&Happening::Answer(201));
     let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
     for status in ["in-progress", "completed", "busy"] {
-        call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", SECOND), ("CallStatus", status)]);
+        call.voice(
+            VoiceCallbackKind::Reservation(reservation, ReservationCallback::Status),
+            &[("CallSid", SECOND), ("CallStatus", status)],
+        );
         assert_eq!(call.status(), "pending");
     }
 }
@@ -410,7 +424,10 @@ fn the_late_answer_to_an_instruction_that_was_replaced_is_not_taken_for_the_pres
     call.happens(&Happening::Progress("in-progress"));
     assert_eq!(call.status(), "pending", "that was the call of the first");
     let reservation = call.reservation().as_deref().and_then(Sid::parse).unwrap();
-    call.voice(VoiceCallbackKind::Status(reservation), &[("CallSid", SECOND), ("CallStatus", "in-progress")]);
+    call.voice(
+        VoiceCallbackKind::Reservation(reservation, ReservationCallback::Status),
+        &[("CallSid", SECOND), ("CallStatus", "in-progress")],
+    );
     assert_eq!(call.steps.last(), Some(&VoiceStep::MoveCaller));
 }
 

@@ -6,11 +6,11 @@ use hyper::Method;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use pointsman_api::form::{self, Fields};
 use pointsman_api::{self as api, Answer, ApiError, errors};
-use pointsman_dispatcher::{Input, VoiceCallback, VoiceCallbackKind};
+use pointsman_dispatcher::{Input, Reply, VoiceCallback, VoiceCallbackKind};
 use pointsman_token::{Url, signature};
 
-use super::{App, Received, reply};
-use crate::engines::{self, EngineHandle};
+use super::{App, Received};
+use crate::engines;
 
 /// Whether the path belongs to the bridge.
 pub(super) fn is_path(path: &str) -> bool {
@@ -35,27 +35,27 @@ pub(super) async fn answer(app: &App, received: &Received<'_>) -> Answer {
         return super::cannot_commit().answer();
     }
     let callback = Box::new(VoiceCallback { kind, path: received.path.into(), query, form });
-    if let Some(workspace) = callback.workspace() {
-        let engine = engines::of(&app.engines, workspace);
-        return ask(app, engine, callback).await;
-    }
-    // The address does not say where: the thread that has it answers.
-    for engine in app.engines.iter() {
-        let answer = ask(app, engine, callback.clone()).await;
-        if answer.status != 404 {
-            return answer;
+    let engines = match callback.workspace() {
+        Some(workspace) => std::slice::from_ref(engines::of(&app.engines, workspace)),
+        // The address does not say where: the thread that has it answers.
+        None => &app.engines[..],
+    };
+    for engine in engines {
+        let callback = callback.clone();
+        match super::wait(engine.request(|ticket| Input::Voice { ticket, callback })).await {
+            Ok((Reply::Voice(None), _)) => {}
+            Ok((Reply::Voice(Some(answer)), _)) | Err(answer) => return answer,
+            Ok((
+                Reply::Answer(_)
+                | Reply::History { .. }
+                | Reply::Server(_)
+                | Reply::Workspaces(_)
+                | Reply::Barrier { .. },
+                _,
+            )) => unreachable!("the provider is answered"),
         }
     }
-    match kind {
-        VoiceCallbackKind::Enqueue(workflow) => {
-            ApiError::new(&errors::VOICE_WORKFLOW, &[("workflow", &workflow)]).answer()
-        }
-        _ => not_found(),
-    }
-}
-
-async fn ask(app: &App, engine: &EngineHandle, callback: Box<VoiceCallback>) -> Answer {
-    reply(app, engine.request(|ticket| Input::Voice { ticket, callback })).await
+    callback.answer_in_vain()
 }
 
 /// Query and form. Providers send forms, or nothing with GET.
