@@ -22,14 +22,14 @@ use std::sync::Arc;
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
 use pointsman_api::{Answer, Header, Instructed, json};
 use pointsman_engine::{
-    AbandonedCall, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, Task, Timestamp, Turn, VoiceCall,
-    Workspace,
+    AbandonedCall, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, State, Task, Timestamp, Turn,
+    VoiceCall, Workspace,
 };
 use pointsman_expression::Attributes;
 use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
 
 pub use self::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
-use self::api_answer::{ApiAnswer, placed_call};
+use self::api_answer::{Refusal, Success};
 use self::enqueue::{enqueue, enqueue_result};
 use self::reports::of_reservation;
 use crate::batch::{VoiceOutcome, VoiceRequest};
@@ -82,9 +82,9 @@ pub(crate) fn instruct(turn: &mut Turn<'_>, telephony: &Telephony, instructed: &
             Vec::new()
         }
         Telephony::Bridged(api) => {
-            let mut bridging = Bridging::of(turn, api, reservation);
-            bridging.begin(instruction);
-            bridging.end()
+            let mut bridge = Bridge::of(turn, api);
+            bridge.with(reservation, |call| call.begin(instruction));
+            bridge.sends
         }
     }
 }
@@ -103,17 +103,19 @@ pub(crate) fn answered(
         // Its Task was deleted meanwhile.
         return hang_up_late(api, request, outcome, turn.state().now()).into_iter().collect();
     };
-    let mut bridging = Bridging::of(turn, api, id);
-    if bridging.is_own(about.sid) {
-        bridging.answered(step, outcome);
-    } else {
-        bridging.answered_too_late(step, outcome);
-    }
-    bridging.end()
+    let mut bridge = Bridge::of(turn, api);
+    bridge.with(id, |call| {
+        if call.is_own(about.sid) {
+            call.answered(step, outcome);
+        } else {
+            call.answered_too_late(step, outcome);
+        }
+    });
+    bridge.sends
 }
 
 /// Lets the calls of ended offers ring no longer.
-pub(crate) fn hang_up(state: &pointsman_engine::State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
+pub(crate) fn hang_up(state: &State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
     let reservation = call.reservation;
     let about = About { sid: derived(reservation, ABANDONED), reservation, at: state.now() };
     delivery(state.workspace(), requests::call_url(api, &call.worker_call), end_of_call(about))
@@ -127,7 +129,7 @@ pub(crate) fn hang_up_late(
     at: Timestamp,
 ) -> Option<Arc<Delivery>> {
     let VoiceRequest { workspace, account, step, about } = *request;
-    let call = placed_call(step, &ApiAnswer::of(outcome))?;
+    let call = api_answer::read(step, outcome).ok()?.placed?;
     // A reservation may have more than one such call.
     let sid = derived(Sid::from_bytes(about.sid), 0);
     let content = end_of_call(About { sid, at, ..about });
@@ -150,17 +152,16 @@ pub(crate) fn called(
     if !callback.kind.is_in(turn.state()) {
         return None;
     }
-    let outcome = match callback.kind {
-        VoiceCallbackKind::Enqueue(workflow) => {
-            enqueue(turn, api, callback, workflow).map(|answer| (answer, Vec::new()))
-        }
-        VoiceCallbackKind::EnqueueResult(task) => Ok(enqueue_result(turn, api, callback, task)),
+    let mut bridge = Bridge::of(turn, api);
+    let answer = match callback.kind {
+        VoiceCallbackKind::Enqueue(workflow) => enqueue(&mut bridge, callback, workflow),
+        VoiceCallbackKind::EnqueueResult(task) => Ok(enqueue_result(&mut bridge, callback, task)),
         VoiceCallbackKind::Reservation(sid, about) => {
-            let id = turn.state().find_reservation(sid)?.id;
-            of_reservation(turn, api, callback, about, id)
+            let id = bridge.state().find_reservation(sid)?.id;
+            of_reservation(&mut bridge, callback, about, id)
         }
     };
-    Some(outcome.unwrap_or_else(|error| (error.answer(), Vec::new())))
+    Some((answer.unwrap_or_else(|error| error.answer()), bridge.sends))
 }
 
 /// Whether a step brings the customer to the Worker.
@@ -168,40 +169,81 @@ const fn is_for_customer(step: VoiceStep) -> bool {
     matches!(step, VoiceStep::MoveCaller | VoiceStep::CallCustomer)
 }
 
-/// The telephony of one reservation within a turn.
-struct Bridging<'t, 'a, 'v> {
+/// The bridge within a turn, and what is to be sent once that is durable.
+struct Bridge<'t, 'a> {
     turn: &'t mut Turn<'a>,
-    api: &'v VoiceApi,
-    id: Id<Reservation>,
-    call: VoiceCall,
-    instruction: Option<VoiceInstruction>,
+    api: &'t VoiceApi,
     sends: Vec<Arc<Delivery>>,
 }
 
-impl<'t, 'a, 'v> Bridging<'t, 'a, 'v> {
-    fn of(turn: &'t mut Turn<'a>, api: &'v VoiceApi, id: Id<Reservation>) -> Self {
-        let reservation = turn.state().reservation(id).expect("found in this turn");
-        let call = reservation.call.as_deref().cloned().unwrap_or_default();
+impl<'t, 'a> Bridge<'t, 'a> {
+    const fn of(turn: &'t mut Turn<'a>, api: &'t VoiceApi) -> Self {
+        Self { turn, api, sends: Vec::new() }
+    }
+
+    fn state(&self) -> &State {
+        self.turn.state()
+    }
+
+    /// Acts for a reservation, and takes down what has become of its call.
+    fn with<R>(&mut self, id: Id<Reservation>, act: impl FnOnce(&mut ReservationCall<'_, 't, 'a>) -> R) -> R {
+        let call = noted_call(self.state(), id);
         let instruction = VoiceInstruction::from_json(&call.instruction);
-        Self { turn, api, id, call, instruction, sends: Vec::new() }
+        let mut call = ReservationCall { bridge: self, id, call, instruction };
+        let done = act(&mut call);
+        call.note();
+        done
+    }
+}
+
+fn noted_call(state: &State, id: Id<Reservation>) -> VoiceCall {
+    let reservation = state.reservation(id).expect("found in this turn");
+    reservation.call.as_deref().cloned().unwrap_or_default()
+}
+
+/// The telephony of one reservation within a turn.
+struct ReservationCall<'b, 't, 'a> {
+    bridge: &'b mut Bridge<'t, 'a>,
+    id: Id<Reservation>,
+    call: VoiceCall,
+    instruction: Option<VoiceInstruction>,
+}
+
+impl<'t, 'a> ReservationCall<'_, 't, 'a> {
+    fn state(&self) -> &State {
+        self.bridge.state()
     }
 
     /// Takes down what has changed.
-    fn end(self) -> Vec<Arc<Delivery>> {
-        let Self { turn, id, call, sends, .. } = self;
-        // The reservation goes with its Task.
-        if turn.state().reservation(id).is_some() {
-            run(turn, Command::NoteCall { reservation: id, call: Box::new(call) });
+    fn note(&mut self) {
+        // A reservation goes with its Task.
+        if self.state().reservation(self.id).is_none() {
+            return;
         }
-        sends
+        let call = Box::new(self.call.clone());
+        run(self.bridge.turn, Command::NoteCall { reservation: self.id, call });
+    }
+
+    /// What the engine is asked for sees what has become of the call so far.
+    fn run(&mut self, command: Command) {
+        self.note();
+        run(self.bridge.turn, command);
+    }
+
+    /// Acts for another reservation. Each sees what has become of the call of the other.
+    fn with(&mut self, other: Id<Reservation>, act: impl FnOnce(&mut ReservationCall<'_, 't, 'a>)) {
+        assert_ne!(other, self.id, "its own call is at hand already");
+        self.note();
+        self.bridge.with(other, act);
+        self.call = noted_call(self.state(), self.id);
     }
 
     fn reservation(&self) -> &Reservation {
-        self.turn.state().reservation(self.id).expect("found in this turn")
+        self.state().reservation(self.id).expect("found in this turn")
     }
 
     fn task(&self) -> &Task {
-        self.turn.state().task(self.reservation().task).expect("a reservation has its Task")
+        self.state().task(self.reservation().task).expect("a reservation has its Task")
     }
 
     /// An attribute of the Task.
@@ -253,21 +295,24 @@ impl<'t, 'a, 'v> Bridging<'t, 'a, 'v> {
 
     fn about(&mut self) -> About {
         self.call.requests += 1;
-        let (reservation, at) = (self.reservation().sid, self.turn.state().now());
+        let (reservation, at) = (self.reservation().sid, self.state().now());
         About { sid: derived(reservation, self.call.requests), reservation, at }
     }
 
     fn ask(&mut self, step: VoiceStep, url: String, form: Form) {
         self.call.is_customer_sent_for |= is_for_customer(step);
         let about = self.about();
-        let content = Content::Voice { step, form, about };
-        self.sends.push(delivery(self.turn.state().workspace(), url, content));
+        self.send(url, Content::Voice { step, form, about });
     }
 
     fn report(&mut self, method: ReportMethod, url: String, form: Form) {
         let about = self.about();
-        let content = Content::Report { method, form, about };
-        self.sends.push(delivery(self.turn.state().workspace(), url, content));
+        self.send(url, Content::Report { method, form, about });
+    }
+
+    fn send(&mut self, url: String, content: Content) {
+        let delivery = delivery(self.state().workspace(), url, content);
+        self.bridge.sends.push(delivery);
     }
 
     // Steps
@@ -290,31 +335,33 @@ impl<'t, 'a, 'v> Bridging<'t, 'a, 'v> {
         }
         let (step, url, form) = match instruction.verb {
             VoiceVerb::Dequeue => {
-                (VoiceStep::CallWorker, requests::calls_url(self.api), self.dequeue_form(instruction))
+                (VoiceStep::CallWorker, requests::calls_url(self.bridge.api), self.dequeue_form(instruction))
             }
-            VoiceVerb::Call => (VoiceStep::CallWorker, requests::calls_url(self.api), self.call_form(instruction)),
+            VoiceVerb::Call => {
+                (VoiceStep::CallWorker, requests::calls_url(self.bridge.api), self.call_form(instruction))
+            }
             VoiceVerb::Redirect => {
                 let call = instruction.text("call_sid").expect("checked with the instruction");
                 let url = instruction.text("url").expect("checked with the instruction");
                 let form = requests::form([("Url", url), ("Method", "POST")]);
                 self.take_out(call);
                 let step = if instruction.holds() { VoiceStep::Redirect } else { VoiceStep::RedirectOnly };
-                (step, requests::call_url(self.api, call), form)
+                (step, requests::call_url(self.bridge.api, call), form)
             }
             VoiceVerb::Conference if !self.fits(instruction) => {
                 let reason = "the room name and the action make TwiML that no voice API takes";
-                return refuse(self.turn, self.id, instruction.verb, None, reason);
+                return self.refuse(instruction.verb, None, reason);
             }
             VoiceVerb::Conference => {
                 let conference = self.transferred_conference().unwrap_or_else(|| self.room_name());
-                let url = requests::participants_url(self.api, &conference);
+                let url = requests::participants_url(self.bridge.api, &conference);
                 (VoiceStep::CallWorker, url, self.conference_form(instruction))
             }
             VoiceVerb::Supervise => {
                 let Some(form) = self.supervise_form(instruction) else {
                     return self.warn(CONFERENCE_REFUSED, "no call of the worker is known to whom to whisper");
                 };
-                let url = requests::participants_url(self.api, &self.present_conference());
+                let url = requests::participants_url(self.bridge.api, &self.present_conference());
                 (VoiceStep::Supervise, url, form)
             }
         };
@@ -329,59 +376,80 @@ impl<'t, 'a, 'v> Bridging<'t, 'a, 'v> {
 
     /// Nobody waits for the answer any more; a call that it tells of must not go on ringing.
     fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
-        let answer = ApiAnswer::of(outcome);
-        if let Some(call) = placed_call(step, &answer) {
+        if let Ok(Success { placed: Some(call), .. }) = api_answer::read(step, outcome) {
             self.end_call(&call);
         }
     }
 
     fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
         self.call.is_customer_sent_for &= !is_for_customer(step);
-        let mut answer = ApiAnswer::of(outcome);
-        let is_call = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
-        let is_success = answer.is_success() && !(is_call && answer.call().is_none());
-        if answer.is_success() && !is_success {
-            answer = answer.without_call();
+        match api_answer::read(step, outcome) {
+            Ok(success) => self.is_done(step, &success),
+            Err(refusal) => self.is_refused(step, &refusal),
         }
+    }
+
+    fn is_done(&mut self, step: VoiceStep, success: &Success) {
         match step {
-            VoiceStep::CallWorker if is_success => self.worker_is_called(&answer),
-            VoiceStep::Redirect if is_success => self.accept(),
-            VoiceStep::CallCustomer if is_success => self.customer_is_called(&answer),
-            VoiceStep::MoveCaller if is_success => self.caller_is_moved(),
-            VoiceStep::Supervise | VoiceStep::HangUp | VoiceStep::RedirectOnly if is_success => {}
-            VoiceStep::CallWorker => {
-                let verb = self.verb().unwrap_or(VoiceVerb::Dequeue);
-                if self.is_held() {
-                    refuse(self.turn, self.id, verb, answer.code(), &answer.problem);
-                } else {
-                    self.warn(refused_code(verb), &answer.problem);
-                }
-            }
-            VoiceStep::Redirect => {
-                refuse(self.turn, self.id, VoiceVerb::Redirect, answer.code(), &answer.problem);
-            }
-            VoiceStep::RedirectOnly => self.warn(REDIRECT_REFUSED, &answer.problem),
-            VoiceStep::MoveCaller => self.caller_is_lost(&answer),
-            VoiceStep::CallCustomer => self.customer_is_lost(&answer),
-            VoiceStep::Supervise => self.warn(CONFERENCE_REFUSED, &answer.problem),
-            // A call that is over cannot be hung up.
-            VoiceStep::HangUp if matches!(answer.status, Some(400 | 404 | 409 | 410)) => {}
-            VoiceStep::HangUp => self.warn(DEQUEUE_REFUSED, &answer.problem),
+            VoiceStep::CallWorker => self.worker_is_called(success),
+            VoiceStep::CallCustomer => self.customer_is_called(success.call()),
+            VoiceStep::MoveCaller => self.caller_is_moved(),
+            VoiceStep::Redirect => self.accept(),
+            VoiceStep::RedirectOnly | VoiceStep::Supervise | VoiceStep::HangUp => {}
         }
+    }
+
+    fn is_refused(&mut self, step: VoiceStep, refusal: &Refusal) {
+        match step {
+            VoiceStep::CallWorker => self.worker_is_not_called(refusal),
+            VoiceStep::CallCustomer => self.customer_is_lost(refusal),
+            VoiceStep::MoveCaller => self.caller_is_lost(refusal),
+            VoiceStep::Redirect => self.refuse(VoiceVerb::Redirect, refusal.code, &refusal.problem),
+            VoiceStep::RedirectOnly => self.warn(REDIRECT_REFUSED, &refusal.problem),
+            VoiceStep::Supervise => self.warn(CONFERENCE_REFUSED, &refusal.problem),
+            // A call that is over cannot be hung up.
+            VoiceStep::HangUp if matches!(refusal.status, Some(400 | 404 | 409 | 410)) => {}
+            VoiceStep::HangUp => self.warn(DEQUEUE_REFUSED, &refusal.problem),
+        }
+    }
+
+    // What the engine is asked for
+
+    fn accept(&mut self) {
+        self.end_setup(SetupOutcome::Accepted);
+    }
+
+    fn end_setup(&mut self, outcome: SetupOutcome) {
+        self.run(Command::EndSetup { reservation: self.id, outcome });
+    }
+
+    /// Ends the set-up of any reservation of the Task.
+    fn end_setup_of(&mut self, reservation: Id<Reservation>, outcome: SetupOutcome) {
+        self.run(Command::EndSetup { reservation, outcome });
+    }
+
+    fn refuse(&mut self, verb: VoiceVerb, code: Option<u32>, reason: &str) {
+        self.note();
+        refuse(self.bridge.turn, self.id, verb, code, reason);
+    }
+
+    fn cancel_task(&mut self, reason: &str) {
+        let task = self.task().id;
+        self.run(Command::AbandonTask { id: task, reason: reason.into() });
     }
 
     fn write_attribute(&mut self, name: &str, json: &str) {
         let task = self.task();
         let (id, text) = (task.id, members::with_member(task.attributes.text(), name, json));
         match Attributes::parse(&text) {
-            Ok(attributes) => run(self.turn, Command::WriteTaskAttributes { id, attributes }),
+            Ok(attributes) => self.run(Command::WriteTaskAttributes { id, attributes }),
             // The customer's attributes fill their bound to the brim.
             Err(error) => self.warn(DEQUEUE_REFUSED, &format!("{name} does not fit into the attributes: {error}")),
         }
     }
 
     fn warn(&self, code: u32, reason: &str) {
-        warn(code, self.turn.state().workspace().sid, self.reservation().sid, reason);
+        warn(code, self.state().workspace().sid, self.reservation().sid, reason);
     }
 }
 

@@ -11,66 +11,66 @@ use crate::limits::REASON_CHARS_MAX;
 /// The voice API's own number for a call that is over.
 const CALL_NOT_LIVE: u32 = 21_220;
 
-/// What the voice API said: identifiers and codes.
-pub(super) struct ApiAnswer {
+/// The voice API did what it was asked for.
+pub(super) struct Success {
+    /// The call that was placed, if the step was to place one whose end the bridge must hear of.
+    pub(super) placed: Option<Arc<str>>,
+    pub(super) conference: Option<Arc<str>>,
+}
+
+/// It did not, or nobody knows.
+pub(super) struct Refusal {
+    /// `None`: there was no answer.
     pub(super) status: Option<u16>,
-    document: Value,
+    /// The provider's own error number.
+    pub(super) code: Option<u32>,
+    /// For the log.
     pub(super) problem: String,
 }
 
-impl ApiAnswer {
-    pub(super) fn of(outcome: &VoiceOutcome) -> Self {
-        match outcome {
-            VoiceOutcome::Failed { reason } => Self { status: None, document: Value::Null, problem: reason.clone() },
-            VoiceOutcome::Answered { status, body } => {
-                let document = std::str::from_utf8(body).ok().and_then(|text| Value::parse_json(text).ok());
-                let document = document.unwrap_or(Value::Null);
-                let message = document.member("message").as_text().unwrap_or_default();
-                let message: String = message.chars().take(REASON_CHARS_MAX).collect();
-                let problem = format!("the voice API answered with status {status} {message}");
-                Self { status: Some(*status), problem: problem.trim_end().to_string(), document }
-            }
+/// Reads what became of a step. A call that is not named cannot be followed, so such a success is none.
+pub(super) fn read(step: VoiceStep, outcome: &VoiceOutcome) -> Result<Success, Refusal> {
+    let (status, document) = match outcome {
+        VoiceOutcome::Failed { reason } => return Err(Refusal { status: None, code: None, problem: reason.clone() }),
+        VoiceOutcome::Answered { status, body } => {
+            let document = std::str::from_utf8(body).ok().and_then(|text| Value::parse_json(text).ok());
+            (*status, document.unwrap_or(Value::Null))
         }
+    };
+    let text = |member: &str| document.member(member).as_text().filter(|text| !text.is_empty()).map(Arc::from);
+    let refusal = |problem: String| {
+        let code = document.member("code").as_number().and_then(|number| number.to_string().parse().ok());
+        Refusal { status: Some(status), code, problem }
+    };
+    if !(200..300).contains(&status) {
+        let message = document.member("message").as_text().unwrap_or_default();
+        let message: String = message.chars().take(REASON_CHARS_MAX).collect();
+        return Err(refusal(format!("the voice API answered with status {status} {message}").trim_end().to_string()));
     }
-
-    pub(super) fn is_success(&self) -> bool {
-        self.status.is_some_and(|status| (200..300).contains(&status))
+    let is_placed = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
+    let call = text("call_sid").or_else(|| text("sid")).filter(|call: &Arc<str>| is_call_sid(call));
+    if is_placed && call.is_none() {
+        return Err(refusal(format!("the voice API answered with status {status}, but named no call")));
     }
+    Ok(Success { placed: call.filter(|_| is_placed), conference: text("conference_sid") })
+}
 
+impl Success {
+    /// Of a step that places a call.
+    pub(super) fn call(&self) -> Arc<str> {
+        self.placed.clone().expect("without it the step has not succeeded")
+    }
+}
+
+impl Refusal {
     /// The call is not live any more.
     pub(super) fn is_gone(&self) -> bool {
         match self.status {
             Some(404 | 410) => true,
-            Some(400 | 409) => self.code() == Some(CALL_NOT_LIVE),
+            Some(400 | 409) => self.code == Some(CALL_NOT_LIVE),
             Some(_) | None => false,
         }
     }
-
-    pub(super) fn text(&self, member: &str) -> Option<Arc<str>> {
-        self.document.member(member).as_text().filter(|text| !text.is_empty()).map(Arc::from)
-    }
-
-    /// The call that it tells of: `CA` and 32 hexadecimal digits.
-    pub(super) fn call(&self) -> Option<Arc<str>> {
-        self.text("call_sid").or_else(|| self.text("sid")).filter(|call| is_call_sid(call))
-    }
-
-    /// A success that names no call cannot be followed: nobody would hear of its end.
-    pub(super) fn without_call(self) -> Self {
-        let status = self.status.unwrap_or_default();
-        Self { problem: format!("the voice API answered with status {status}, but named no call"), ..self }
-    }
-
-    /// The provider's own error number.
-    pub(super) fn code(&self) -> Option<u32> {
-        self.document.member("code").as_number().and_then(|number| number.to_string().parse().ok())
-    }
-}
-
-/// The call that a step has placed.
-pub(super) fn placed_call(step: VoiceStep, answer: &ApiAnswer) -> Option<Arc<str>> {
-    let places = matches!(step, VoiceStep::CallWorker | VoiceStep::CallCustomer);
-    answer.call().filter(|_| places && answer.is_success())
 }
 
 /// `CA` and 32 hexadecimal digits.
@@ -87,8 +87,9 @@ mod tests {
     fn what_the_voice_api_says_is_kept_up_to_a_bound() {
         for (given, kept) in [(REASON_CHARS_MAX, REASON_CHARS_MAX), (REASON_CHARS_MAX + 1, REASON_CHARS_MAX)] {
             let body = format!(r#"{{"code":21211,"message":"{}"}}"#, "é".repeat(given)).into_bytes();
-            let answer = ApiAnswer::of(&VoiceOutcome::Answered { status: 400, body });
-            assert_eq!(answer.problem, format!("the voice API answered with status 400 {}", "é".repeat(kept)));
+            let outcome = VoiceOutcome::Answered { status: 400, body };
+            let refusal = read(VoiceStep::CallWorker, &outcome).err().expect("it is refused");
+            assert_eq!(refusal.problem, format!("the voice API answered with status 400 {}", "é".repeat(kept)));
         }
     }
 }

@@ -7,11 +7,11 @@ use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
 use pointsman_engine::{Id, Reservation, ReservationStatus, SetupOutcome, Task, VoiceCall};
 use pointsman_record::delivery::VoiceStep;
 
-use super::api_answer::ApiAnswer;
-use super::{Bridging, CONFERENCE_REFUSED, DEQUEUE_REFUSED, cancel_task, end_setup, quoted, requests};
+use super::api_answer::Refusal;
+use super::{CONFERENCE_REFUSED, DEQUEUE_REFUSED, ReservationCall, quoted, requests};
 use crate::limits::TWIML_CHARS_MAX;
 
-impl Bridging<'_, '_, '_> {
+impl ReservationCall<'_, '_, '_> {
     /// The customer is sent for once. Whoever answers while one is on the way, maybe to one who has hung up meanwhile,
     /// waits for the arrival.
     pub(super) fn send_for_customer(&mut self) {
@@ -35,7 +35,7 @@ impl Bridging<'_, '_, '_> {
         let customer = self.attribute(&["outbound_to"]).filter(|_| self.call.customer_call.is_none());
         if let Some(customer) = customer {
             let from = self.attribute(&["from"]).unwrap_or_default();
-            let url = requests::participants_url(self.api, &room);
+            let url = requests::participants_url(self.bridge.api, &room);
             let form = requests::customer_form(&from, &customer, &instruction);
             self.ask(VoiceStep::CallCustomer, url, form);
         } else {
@@ -56,10 +56,9 @@ impl Bridging<'_, '_, '_> {
         let waits_there = self.is_conference() && self.others_of_room().any(|other| waits(&other));
         let next = self.waiting_for_customer().first().copied().filter(|_| !waits_there);
         if let Some(next) = next {
-            let mut bridging = Bridging::of(self.turn, self.api, next);
-            bridging.bring_customer();
-            let sends = bridging.end();
-            self.sends.extend(sends);
+            self.with(next, |call| {
+                call.bring_customer();
+            });
         }
     }
 
@@ -72,19 +71,19 @@ impl Bridging<'_, '_, '_> {
 
     /// The address that tells the caller how to go on after the conversation.
     pub(super) fn afterwards(&self) -> String {
-        self.afterwards_of((self.turn.state().now().0 - self.task().date_created.0) / 1_000)
+        self.afterwards_of((self.state().now().0 - self.task().date_created.0) / 1_000)
     }
 
     fn afterwards_of(&self, waited_seconds: i64) -> String {
         let task = self.task();
         let action = task.enqueue_action.as_deref();
-        requests::afterwards_url(self.api, self.turn.state().workspace().sid, task.sid, action, waited_seconds)
+        requests::afterwards_url(self.bridge.api, self.state().workspace().sid, task.sid, action, waited_seconds)
     }
 
     pub(super) fn move_caller(&mut self, twiml: &str) {
         let Some(caller) = self.call.customer_call.clone() else { return self.hang_up() };
         self.take_out(&caller);
-        let url = requests::move_url(self.api, &caller);
+        let url = requests::move_url(self.bridge.api, &caller);
         self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
     }
 
@@ -94,39 +93,36 @@ impl Bridging<'_, '_, '_> {
         if is_in(&self.call) {
             self.call.is_customer_there = false;
         }
-        let others = self.task().reservations.iter().filter_map(|id| self.turn.state().reservation(*id));
+        let others = self.task().reservations.iter().filter_map(|id| self.state().reservation(*id));
         let left = others.filter(|other| other.id != self.id && other.call.as_deref().is_some_and(is_in));
         for other in left.map(|other| other.id).collect::<Vec<_>>() {
-            let mut bridging = Bridging::of(self.turn, self.api, other);
-            bridging.call.is_customer_there = false;
-            let sends = bridging.end();
-            self.sends.extend(sends);
+            self.with(other, |call| call.call.is_customer_there = false);
         }
     }
 
     /// The caller who waits could not be sent to the Worker.
-    pub(super) fn caller_is_lost(&mut self, answer: &ApiAnswer) {
+    pub(super) fn caller_is_lost(&mut self, refusal: &Refusal) {
         let code = if self.verb() == Some(VoiceVerb::Conference) { CONFERENCE_REFUSED } else { DEQUEUE_REFUSED };
-        self.warn(code, &answer.problem);
+        self.warn(code, &refusal.problem);
         // With its offer the Worker's call ends too.
         if !self.is_held() {
             self.hang_up();
         }
-        if answer.is_gone() {
-            return cancel_task(self.turn, self.reservation().task, "hangup");
+        if refusal.is_gone() {
+            return self.cancel_task("hangup");
         }
-        let reason_code = Some(answer.code().unwrap_or(code));
+        let reason_code = Some(refusal.code.unwrap_or(code));
         let waiting = self.waiting_for_customer();
         for reservation in self.is_held().then_some(self.id).into_iter().chain(waiting) {
-            end_setup(self.turn, reservation, SetupOutcome::Failed { reason_code });
+            self.end_setup_of(reservation, SetupOutcome::Failed { reason_code });
         }
     }
 
     /// The caller has hung up: on the way to the Worker, between two offers or in the conversation.
     pub(super) fn caller_is_gone(&mut self) {
-        let Reservation { status, task, .. } = *self.reservation();
+        let status = self.reservation().status;
         if self.is_held() || !status.is_active() {
-            cancel_task(self.turn, task, "hangup");
+            self.cancel_task("hangup");
         } else if status == ReservationStatus::Accepted && self.verb() == Some(VoiceVerb::Dequeue) {
             // Who came into their conference first would wait there alone.
             self.hang_up();
@@ -135,8 +131,7 @@ impl Bridging<'_, '_, '_> {
 
     /// The customer of an outbound Task is being called: for the Worker who has answered or, if that one has hung up
     /// meanwhile, for another who waits.
-    pub(super) fn customer_is_called(&mut self, answer: &ApiAnswer) {
-        let customer = answer.call().expect("a success names the call");
+    pub(super) fn customer_is_called(&mut self, customer: Arc<str>) {
         if self.is_held() {
             return self.meet(customer);
         }
@@ -145,10 +140,7 @@ impl Bridging<'_, '_, '_> {
             self.end_call(&customer);
             return self.hand_over();
         };
-        let mut bridging = Bridging::of(self.turn, self.api, next);
-        bridging.meet(customer);
-        let sends = bridging.end();
-        self.sends.extend(sends);
+        self.with(next, |call| call.meet(customer));
     }
 
     fn meet(&mut self, customer: Arc<str>) {
@@ -158,16 +150,16 @@ impl Bridging<'_, '_, '_> {
     }
 
     /// The customer of an outbound Task could not be called: the reservations that wait go, and then it.
-    pub(super) fn customer_is_lost(&mut self, answer: &ApiAnswer) {
-        self.warn(CONFERENCE_REFUSED, &answer.problem);
-        let (task, held) = (self.reservation().task, self.is_held().then_some(self.id));
+    pub(super) fn customer_is_lost(&mut self, refusal: &Refusal) {
+        self.warn(CONFERENCE_REFUSED, &refusal.problem);
+        let held = self.is_held().then_some(self.id);
         let waiting: Vec<_> = held.into_iter().chain(self.waiting_for_customer()).collect();
-        let reason_code = Some(answer.code().unwrap_or(CONFERENCE_REFUSED));
+        let reason_code = Some(refusal.code.unwrap_or(CONFERENCE_REFUSED));
         for reservation in &waiting {
-            end_setup(self.turn, *reservation, SetupOutcome::Failed { reason_code });
+            self.end_setup_of(*reservation, SetupOutcome::Failed { reason_code });
         }
         if !waiting.is_empty() {
-            cancel_task(self.turn, task, &answer.problem);
+            self.cancel_task(&refusal.problem);
         }
     }
 
@@ -190,7 +182,7 @@ impl Bridging<'_, '_, '_> {
 
     /// The other reservations of the Task that bring, or brought, its customer to their Worker.
     fn rivals(&self) -> impl Iterator<Item = Rival<'_>> {
-        let (state, task) = (self.turn.state(), self.task());
+        let (state, task) = (self.state(), self.task());
         let others = task.reservations.iter().filter(|id| **id != self.id).filter_map(|id| state.reservation(*id));
         let calls = others.filter_map(|other| {
             let call = other.call.as_deref()?;

@@ -5,45 +5,41 @@ use std::sync::Arc;
 
 use pointsman_api::instruction::{FieldValue, VoiceInstruction, VoiceVerb};
 use pointsman_api::{Answer, ApiError, errors};
-use pointsman_engine::{Command, Id, Reservation, Sid, Turn, VoiceCall};
-use pointsman_record::delivery::Delivery;
+use pointsman_engine::{Command, Id, Reservation, Sid, VoiceCall};
 
 use super::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
-use super::{Bridging, VoiceApi, requests, twiml};
+use super::{Bridge, ReservationCall, requests, twiml};
 
 /// Accepts the reservation for a Worker who called in, and brings its caller along.
 pub(super) fn dial_reservation(
-    turn: &mut Turn<'_>,
-    api: &VoiceApi,
+    bridge: &mut Bridge<'_, '_>,
     callback: &VoiceCallback,
     id: Id<Reservation>,
-) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
-    let state = turn.state();
-    let sid = state.reservation(id).expect("found in this turn").sid;
+) -> Result<Answer, ApiError> {
+    let state = bridge.state();
     let activity = callback.query_value("postWorkActivitySid");
     if let Some(named) = activity
         && Sid::parse(named).and_then(|sid| state.find_activity(sid)).is_none()
     {
         return Err(ApiError::new(&errors::VOICE_WORKER_NOT_MOVED, &[("value", &named)]));
     }
-    let mut bridging = Bridging::of(turn, api, id);
-    if bridging.attribute(&["call_sid"]).is_none() {
-        return Err(ApiError::new(&errors::VOICE_CANNOT_DEQUEUE, &[("reservation", &sid)]));
-    }
-    if bridging.turn.apply(Command::AcceptReservation { id }).is_err() {
-        return Err(ApiError::new(&errors::VOICE_NOT_ACCEPTABLE, &[("reservation", &sid)]));
-    }
-    bridging.take_in(callback, activity);
-    bridging.move_caller(&requests::bridge_twiml(&sid.to_string(), Some(&bridging.afterwards())));
-    let over = requests::callback_url(
-        api,
-        VoiceCallbackKind::Reservation(sid, ReservationCallback::DialResult),
-        bridging.turn.state().workspace().sid,
-    );
-    Ok((twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))), bridging.end()))
+    bridge.with(id, |call| {
+        let sid = call.reservation().sid;
+        if call.attribute(&["call_sid"]).is_none() {
+            return Err(ApiError::new(&errors::VOICE_CANNOT_DEQUEUE, &[("reservation", &sid)]));
+        }
+        if call.bridge.turn.apply(Command::AcceptReservation { id }).is_err() {
+            return Err(ApiError::new(&errors::VOICE_NOT_ACCEPTABLE, &[("reservation", &sid)]));
+        }
+        call.take_in(callback, activity);
+        call.move_caller(&requests::bridge_twiml(&sid.to_string(), Some(&call.afterwards())));
+        let result = VoiceCallbackKind::Reservation(sid, ReservationCallback::DialResult);
+        let over = requests::callback_url(call.bridge.api, result, call.state().workspace().sid);
+        Ok(twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))))
+    })
 }
 
-impl Bridging<'_, '_, '_> {
+impl ReservationCall<'_, '_, '_> {
     /// Whether it is the call of a `call` whose TwiML leads here.
     fn is_called(&self, callback: &VoiceCallback) -> bool {
         let Some(call) = callback.value("CallSid") else { return false };

@@ -10,13 +10,12 @@ use pointsman_engine::{
     Command, CreateTask, Id, Priority, Reply, Reservation, Sid, State, Task, TaskStatus, Timestamp, Turn, Workflow,
 };
 use pointsman_expression::Attributes;
-use pointsman_record::delivery::Delivery;
 
 use super::addresses::{VoiceCallback, VoiceCallbackKind};
 use super::api_answer::is_call_sid;
 use super::members::{self, Member};
 use super::reports::is_over;
-use super::{Bridging, VoiceApi, cancel_task, requests, twiml};
+use super::{Bridge, VoiceApi, cancel_task, requests, twiml};
 use crate::limits::{ENQUEUE_AGAIN_MS, TWIML_CHARS_MAX};
 
 /// Parameters of a call, as the provider names them and as attributes of the Task (section 11.2).
@@ -50,8 +49,7 @@ const CALL_ATTRIBUTES: [(&str, &str); 25] = [
 
 /// Makes a Task of a call and lets it wait.
 pub(super) fn enqueue(
-    turn: &mut Turn<'_>,
-    api: &VoiceApi,
+    bridge: &mut Bridge<'_, '_>,
     callback: &VoiceCallback,
     workflow: Sid<Workflow>,
 ) -> Result<Answer, ApiError> {
@@ -61,7 +59,7 @@ pub(super) fn enqueue(
     })?;
     let action = callback.query_value("action");
     if let Some(action) = action {
-        check_action(turn.state(), api, action)?;
+        check_action(bridge.state(), bridge.api, action)?;
     }
     let timeout_max = i64::from(TASK_TIMEOUT_SECONDS_MAX);
     let create = CreateTask {
@@ -73,11 +71,12 @@ pub(super) fn enqueue(
         enqueue_action: action.map(Arc::from),
         ..CreateTask::default()
     };
-    let task = match made_before(turn.state(), workflow, call) {
+    let task = match made_before(bridge.state(), workflow, call) {
         Some(task) => task,
-        None => make_task(turn, create, workflow)?,
+        None => make_task(bridge.turn, create, workflow)?,
     };
-    let mut result = requests::callback_url(api, VoiceCallbackKind::EnqueueResult(task), turn.state().workspace().sid);
+    let mut result =
+        requests::callback_url(bridge.api, VoiceCallbackKind::EnqueueResult(task), bridge.state().workspace().sid);
     if let Some(action) = action {
         result = requests::with_query(&result, [("action", action)]);
     }
@@ -172,38 +171,30 @@ fn whole_number(
 }
 
 /// The caller has left the queue, or a conversation that followed on it, and asks how to go on.
-pub(super) fn enqueue_result(
-    turn: &mut Turn<'_>,
-    api: &VoiceApi,
-    callback: &VoiceCallback,
-    task: Sid<Task>,
-) -> (Answer, Vec<Arc<Delivery>>) {
-    let mut sends = Vec::new();
-    if let Some(id) = turn.state().find_task(task).map(|task| task.id) {
-        match callback.value("QueueResult") {
-            Some(result @ ("hangup" | "leave" | "queue-full" | "error" | "system-error")) => {
-                cancel_task(turn, id, result);
-            }
-            // The end of a conversation, or of the way to it, is told without a result of the queue.
-            None if callback.value("CallStatus").is_some_and(is_over) => sends = hung_up(turn, api, id),
-            Some(_) | None => {}
+pub(super) fn enqueue_result(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, task: Sid<Task>) -> Answer {
+    let task = bridge.state().find_task(task).expect("found in this turn").id;
+    match callback.value("QueueResult") {
+        Some(result @ ("hangup" | "leave" | "queue-full" | "error" | "system-error")) => {
+            cancel_task(bridge.turn, task, result);
         }
+        // The end of a conversation, or of the way to it, is told without a result of the queue.
+        None if callback.value("CallStatus").is_some_and(is_over) => hung_up(bridge, task),
+        Some(_) | None => {}
     }
-    (how_to_go_on(callback), sends)
+    how_to_go_on(callback)
 }
 
 /// A caller who was sent to a Worker has hung up.
-fn hung_up(turn: &mut Turn<'_>, api: &VoiceApi, id: Id<Task>) -> Vec<Arc<Delivery>> {
-    cancel_task(turn, id, "hangup");
-    let state = turn.state();
+fn hung_up(bridge: &mut Bridge<'_, '_>, id: Id<Task>) {
+    cancel_task(bridge.turn, id, "hangup");
+    let state = bridge.state();
     let task = state.task(id).expect("found in this turn");
     let reservations: Vec<_> = state.active_reservations(task).map(|reservation| reservation.id).collect();
-    let end_of = |reservation| {
-        let mut bridging = Bridging::of(turn, api, reservation);
-        bridging.caller_is_gone();
-        bridging.end()
-    };
-    reservations.into_iter().flat_map(end_of).collect()
+    for reservation in reservations {
+        bridge.with(reservation, |call| {
+            call.caller_is_gone();
+        });
+    }
 }
 
 impl VoiceCallback {

@@ -4,77 +4,74 @@ use std::sync::Arc;
 
 use pointsman_api::instruction::VoiceVerb;
 use pointsman_api::{Answer, ApiError};
-use pointsman_engine::{Id, Reservation, ReservationStatus, State, Task, Turn};
-use pointsman_record::delivery::{Delivery, Form, ReportMethod};
+use pointsman_engine::{Id, Reservation, ReservationStatus, State, Task};
+use pointsman_record::delivery::{Form, ReportMethod};
 
 use super::addresses::{ReservationCallback, VoiceCallback};
 use super::dial::dial_reservation;
-use super::{Bridging, VoiceApi, requests, twiml};
+use super::{Bridge, ReservationCall, requests, twiml};
 
 const HANG_UP: &str = "<Response><Hangup/></Response>";
 
 /// What the provider asks, or tells, about a reservation.
 pub(super) fn of_reservation(
-    turn: &mut Turn<'_>,
-    api: &VoiceApi,
+    bridge: &mut Bridge<'_, '_>,
     callback: &VoiceCallback,
     about: ReservationCallback,
     id: Id<Reservation>,
-) -> Result<(Answer, Vec<Arc<Delivery>>), ApiError> {
-    let mut bridging = Bridging::of(turn, api, id);
-    let answer = match about {
-        ReservationCallback::WorkerLeg if bridging.is_former(callback) => twiml(HANG_UP),
-        ReservationCallback::WorkerLeg => {
-            bridging.progress(callback, "in-progress");
-            bridging.worker_leg()
-        }
-        ReservationCallback::Status => {
-            if !bridging.is_former(callback) && !bridging.knows_call_report(callback) {
-                bridging.progress(callback, callback.value("CallStatus").unwrap_or_default());
-                bridging.report_call(callback);
+) -> Result<Answer, ApiError> {
+    Ok(match about {
+        ReservationCallback::WorkerLeg => bridge.with(id, |call| {
+            if call.is_former(callback) {
+                return twiml(HANG_UP);
+            }
+            call.progress(callback, "in-progress");
+            call.worker_leg()
+        }),
+        ReservationCallback::Status => bridge.with(id, |call| {
+            if !call.is_former(callback) && !call.knows_call_report(callback) {
+                call.progress(callback, callback.value("CallStatus").unwrap_or_default());
+                call.report_call(callback);
             }
             Answer::no_content()
+        }),
+        ReservationCallback::Conference => {
+            conference(bridge, callback, id);
+            Answer::no_content()
         }
-        ReservationCallback::Conference => return Ok((Answer::no_content(), conference(turn, api, callback, id))),
-        ReservationCallback::DialReservation => return dial_reservation(turn, api, callback, id),
+        ReservationCallback::DialReservation => return dial_reservation(bridge, callback, id),
         ReservationCallback::DialResult => {
-            bridging.worker_is_gone(None);
+            bridge.with(id, |call| call.worker_is_gone(None));
             twiml(HANG_UP)
         }
-    };
-    Ok((answer, bridging.end()))
+    })
 }
 
 /// Something happened in a conference. The provider tells the address that came with its first participant; it is for
 /// every reservation that meets there.
-fn conference(
-    turn: &mut Turn<'_>,
-    api: &VoiceApi,
-    callback: &VoiceCallback,
-    id: Id<Reservation>,
-) -> Vec<Arc<Delivery>> {
-    let mut bridging = Bridging::of(turn, api, id);
-    let room = callback.value("FriendlyName").map_or_else(|| bridging.room_name(), Arc::from);
-    if !bridging.is_former(callback) {
-        if bridging.knows_conference_report(callback) {
-            return bridging.end();
+fn conference(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, id: Id<Reservation>) {
+    let told = bridge.with(id, |call| {
+        if !call.is_former(callback) {
+            if call.knows_conference_report(callback) {
+                return None;
+            }
+            call.conference_event(callback);
+            call.report_conference(callback);
         }
-        bridging.conference_event(callback);
-        bridging.report_conference(callback);
-    }
-    let others = with_calls(bridging.turn.state(), bridging.task(), &room);
-    let mut sends = bridging.end();
+        let room = callback.value("FriendlyName").map_or_else(|| call.room_name(), Arc::from);
+        Some((with_calls(call.state(), call.task(), &room), room))
+    });
+    let Some((others, room)) = told else { return };
     for other in others.into_iter().filter(|other| *other != id) {
-        if turn.state().reservation(other).is_none() {
-            continue;
+        // One that ended meanwhile may be gone with its Task.
+        if bridge.state().reservation(other).is_some() {
+            bridge.with(other, |call| {
+                if call.meets_in(&room, callback) {
+                    call.conference_event(callback);
+                }
+            });
         }
-        let mut bridging = Bridging::of(turn, api, other);
-        if bridging.meets_in(&room, callback) {
-            bridging.conference_event(callback);
-        }
-        sends.extend(bridging.end());
     }
-    sends
 }
 
 /// Reservations that may meet in a conference: those of the Task, or if the application has named it, those of all.
@@ -88,7 +85,7 @@ fn with_calls(state: &State, task: &Task, room: &str) -> Vec<Id<Reservation>> {
     reservations.filter(|reservation| reservation.call.is_some()).map(|reservation| reservation.id).collect()
 }
 
-impl Bridging<'_, '_, '_> {
+impl ReservationCall<'_, '_, '_> {
     /// Whether its parties meet in the conference that is told of: the one that it knows, or one with its name.
     fn meets_in(&self, room: &str, callback: &VoiceCallback) -> bool {
         let is_it = match (&self.call.conference, callback.value("ConferenceSid")) {

@@ -9,7 +9,7 @@ use pointsman_engine::{Sid, Task, Workspace};
 use pointsman_record::delivery::Form;
 
 use super::addresses::{ReservationCallback, VoiceCallbackKind};
-use super::{Bridging, VoiceApi};
+use super::{ReservationCall, VoiceApi};
 use crate::limits::{MOVE_OVERRIDES, RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
 
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
@@ -60,11 +60,11 @@ pub(super) fn afterwards_url(
     with_query(&url, action.map(|action| ("action", action)).into_iter().chain([("queueTime", &*waited_seconds)]))
 }
 
-impl Bridging<'_, '_, '_> {
+impl ReservationCall<'_, '_, '_> {
     /// An address for what comes of the next request. Its number tells it from those of an instruction before.
     fn callback_url(&self, about: ReservationCallback) -> String {
         let kind = VoiceCallbackKind::Reservation(self.reservation().sid, about);
-        let url = callback_url(self.api, kind, self.turn.state().workspace().sid);
+        let url = callback_url(self.bridge.api, kind, self.state().workspace().sid);
         format!("{url}&request={}", self.call.requests + 1)
     }
 

@@ -6,24 +6,31 @@ use pointsman_engine::{
 };
 use pointsman_record::delivery::VoiceStep;
 
-use super::api_answer::ApiAnswer;
-use super::{Bridging, end_setup, quoted, requests, run};
+use super::api_answer::{Refusal, Success};
+use super::{ReservationCall, quoted, refused_code, requests};
 
-impl Bridging<'_, '_, '_> {
+impl ReservationCall<'_, '_, '_> {
     /// The Worker's call exists; it may be over already, and its offer too.
-    pub(super) fn worker_is_called(&mut self, answer: &ApiAnswer) {
-        if let Some(conference) = answer.text("conference_sid") {
-            self.call.conference = Some(conference);
+    pub(super) fn worker_is_called(&mut self, success: &Success) {
+        if let Some(conference) = &success.conference {
+            self.call.conference = Some(conference.clone());
         }
         // A report may have told of it before; then it was hung up with its offer.
         let is_new = self.call.worker_call.is_none();
-        if let Some(call) = answer.call() {
-            self.learn_worker_call(&call);
-        }
+        self.learn_worker_call(&success.call());
         match self.verb() {
             Some(VoiceVerb::Call) if self.is_held() => self.accept(),
             Some(_) | None if is_new && !self.reservation().status.is_active() => self.hang_up(),
             Some(_) | None => {}
+        }
+    }
+
+    pub(super) fn worker_is_not_called(&mut self, refusal: &Refusal) {
+        let verb = self.verb().expect("a Worker is called for an instruction");
+        if self.is_held() {
+            self.refuse(verb, refusal.code, &refusal.problem);
+        } else {
+            self.warn(refused_code(verb), &refusal.problem);
         }
     }
 
@@ -33,7 +40,7 @@ impl Bridging<'_, '_, '_> {
             return;
         }
         self.call.worker_call = Some(call.into());
-        let (state, status) = (self.turn.state(), self.reservation().status);
+        let (state, status) = (self.state(), self.reservation().status);
         let is_taken = state
             .active_reservations(self.task())
             .any(|other| other.id != self.id && other.status == ReservationStatus::Accepted);
@@ -84,9 +91,7 @@ impl Bridging<'_, '_, '_> {
         }
         self.call.is_over = true;
         if self.is_held() {
-            // Noted before the offer ends, which hangs up whoever is still called.
-            run(self.turn, Command::NoteCall { reservation: self.id, call: Box::new(self.call.clone()) });
-            end_setup(self.turn, self.id, SetupOutcome::Failed { reason_code });
+            self.end_setup(SetupOutcome::Failed { reason_code });
         }
         // A customer who is on the way is handed over when the request for that is answered.
         let is_for_nobody = !self.reservation().status.is_active() && self.is_conference() && self.call.is_answered;
@@ -98,21 +103,21 @@ impl Bridging<'_, '_, '_> {
         let Reservation { status, worker, .. } = *self.reservation();
         match status {
             ReservationStatus::Wrapping | ReservationStatus::Completed => self.move_worker(worker, activity),
-            _ => run(self.turn, Command::EndLeg { reservation: self.id, activity }),
+            _ => self.run(Command::EndLeg { reservation: self.id, activity }),
         }
     }
 
     /// The application has ended the work before the call was over; the Worker goes on to the Activity all the same.
     fn move_worker(&mut self, id: Id<Worker>, activity: Option<Sid<Activity>>) {
         // A past reservation keeps its Worker, also one that was deleted since.
-        let state = self.turn.state();
+        let state = self.state();
         let is_live = state.worker(id).is_some_and(|worker| state.find_worker(worker.sid).is_some());
         if activity.is_none() || !is_live {
             return;
         }
         let update =
             UpdateWorker { id, friendly_name: None, attributes: None, activity, reject_pending_reservations: false };
-        if let Err(rejection) = self.turn.apply(Command::UpdateWorker(update)) {
+        if let Err(rejection) = self.bridge.turn.apply(Command::UpdateWorker(update)) {
             tracing::debug!(?rejection, "a worker stays in its activity after a call");
         }
     }
@@ -125,11 +130,7 @@ impl Bridging<'_, '_, '_> {
     }
 
     pub(super) fn end_call(&mut self, call: &str) {
-        let url = requests::call_url(self.api, call);
+        let url = requests::call_url(self.bridge.api, call);
         self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
-    }
-
-    pub(super) fn accept(&mut self) {
-        end_setup(self.turn, self.id, SetupOutcome::Accepted);
     }
 }
