@@ -69,6 +69,9 @@ pub struct InstructionField {
     pub fault: Option<&'static ErrorCode>,
     /// Taken as it is: whether it matters shows only with the Workspace.
     is_checked_later: bool,
+    /// A parameter of the Worker's participant of the voice API, with the same name. Otherwise it is for whoever bridges
+    /// calls.
+    pub is_passed_on: bool,
 }
 
 const CALL_EVENTS: &[&str] = &["initiated", "ringing", "answered", "completed"];
@@ -94,7 +97,11 @@ const fn words(words: &'static [&'static str]) -> Kind {
 
 const fn row(json: &'static str, name: &'static str, kind: Kind, doc: &'static str) -> InstructionField {
     let spec = Spec { name, doc, kind, required: false, empty: Empty::Absent, published: true, deferred: true };
-    InstructionField { json, alias: None, spec, fault: None, is_checked_later: false }
+    InstructionField { json, alias: None, spec, fault: None, is_checked_later: false, is_passed_on: false }
+}
+
+const fn passed_on(json: &'static str, name: &'static str, kind: Kind, doc: &'static str) -> InstructionField {
+    InstructionField { is_passed_on: true, ..row(json, name, kind, doc) }
 }
 
 impl InstructionField {
@@ -174,8 +181,8 @@ pub static REDIRECT: [InstructionField; 3] = [
 
 /// Worker and customer in a conference named by the Task.
 pub static CONFERENCE: [InstructionField; 35] = [
-    row("to", "To", TEXT, "Whom to call; the Worker's `contact_uri` by default.").fault(&errors::CONFERENCE_TO),
-    row("from", "From", TEXT, "Caller ID of the call to the Worker.").fault(&errors::CONFERENCE_FROM),
+    passed_on("to", "To", TEXT, "Whom to call; the Worker's `contact_uri` by default.").fault(&errors::CONFERENCE_TO),
+    passed_on("from", "From", TEXT, "Caller ID of the call to the Worker.").fault(&errors::CONFERENCE_FROM),
     row("status_callback", "StatusCallback", Kind::Url, "Told of the progress of the Worker's call.")
         .alias("status_callback_url")
         .fault(&errors::CONFERENCE_STATUS_CALLBACK),
@@ -188,15 +195,20 @@ pub static CONFERENCE: [InstructionField; 35] = [
     )
     .alias("status_callback_events"),
     row("timeout", "Timeout", RING, "Seconds to ring."),
-    row("record", "Record", Kind::PublishedBool(RECORDS), "Whether the Worker's leg is recorded."),
-    row("muted", "Muted", Kind::Bool, "The Worker joins muted."),
-    row("beep", "Beep", words(BEEPS), "When a beep tells of the Worker."),
-    row("start_conference_on_enter", "StartConferenceOnEnter", Kind::Bool, "The conference starts with the Worker."),
-    row("end_conference_on_exit", "EndConferenceOnExit", Kind::Bool, "The conference ends with the Worker."),
-    row("wait_url", "WaitUrl", Kind::Url, "What is played before the start."),
-    row("wait_method", "WaitMethod", METHOD, "How that is asked for."),
-    row("early_media", "EarlyMedia", Kind::Bool, "Sound before the answer is let through."),
-    row("max_participants", "MaxParticipants", Kind::Integer { from: 2, to: 250 }, "Size of the conference."),
+    passed_on("record", "Record", Kind::PublishedBool(RECORDS), "Whether the Worker's leg is recorded."),
+    passed_on("muted", "Muted", Kind::Bool, "The Worker joins muted."),
+    passed_on("beep", "Beep", words(BEEPS), "When a beep tells of the Worker."),
+    passed_on(
+        "start_conference_on_enter",
+        "StartConferenceOnEnter",
+        Kind::Bool,
+        "The conference starts with the Worker.",
+    ),
+    passed_on("end_conference_on_exit", "EndConferenceOnExit", Kind::Bool, "The conference ends with the Worker."),
+    passed_on("wait_url", "WaitUrl", Kind::Url, "What is played before the start."),
+    passed_on("wait_method", "WaitMethod", METHOD, "How that is asked for."),
+    passed_on("early_media", "EarlyMedia", Kind::Bool, "Sound before the answer is let through."),
+    passed_on("max_participants", "MaxParticipants", Kind::Integer { from: 2, to: 250 }, "Size of the conference."),
     row("conference_status_callback", "ConferenceStatusCallback", Kind::Url, "Told of what happens in the conference."),
     row("conference_status_callback_method", "ConferenceStatusCallbackMethod", METHOD, "How it is told."),
     row(
@@ -205,26 +217,31 @@ pub static CONFERENCE: [InstructionField; 35] = [
         Kind::Choices { words: CONFERENCE_EVENTS, published: true },
         "What is told.",
     ),
-    row("conference_record", "ConferenceRecord", words(CONFERENCE_RECORDS), "Whether the conference is recorded."),
-    row("conference_trim", "ConferenceTrim", words(TRIMS), "Whether silence is cut off the recording."),
-    row("recording_channels", "RecordingChannels", words(CHANNELS), "Channels of the recording."),
-    row("recording_status_callback", "RecordingStatusCallback", Kind::Url, "Told of the recording of the leg."),
-    row("recording_status_callback_method", "RecordingStatusCallbackMethod", METHOD, "How it is told."),
-    row(
+    passed_on(
+        "conference_record",
+        "ConferenceRecord",
+        words(CONFERENCE_RECORDS),
+        "Whether the conference is recorded.",
+    ),
+    passed_on("conference_trim", "ConferenceTrim", words(TRIMS), "Whether silence is cut off the recording."),
+    passed_on("recording_channels", "RecordingChannels", words(CHANNELS), "Channels of the recording."),
+    passed_on("recording_status_callback", "RecordingStatusCallback", Kind::Url, "Told of the recording of the leg."),
+    passed_on("recording_status_callback_method", "RecordingStatusCallbackMethod", METHOD, "How it is told."),
+    passed_on(
         "conference_recording_status_callback",
         "ConferenceRecordingStatusCallback",
         Kind::Url,
         "Told of the recording of the conference.",
     ),
-    row(
+    passed_on(
         "conference_recording_status_callback_method",
         "ConferenceRecordingStatusCallbackMethod",
         METHOD,
         "How it is told.",
     ),
-    row("region", "Region", words(REGIONS), "Where the conference is mixed."),
-    row("sip_auth_username", "SipAuthUsername", TEXT, "User name of the SIP call."),
-    row("sip_auth_password", "SipAuthPassword", TEXT, "Password of the SIP call."),
+    passed_on("region", "Region", words(REGIONS), "Where the conference is mixed."),
+    passed_on("sip_auth_username", "SipAuthUsername", TEXT, "User name of the SIP call."),
+    passed_on("sip_auth_password", "SipAuthPassword", TEXT, "Password of the SIP call."),
     row(
         "post_work_activity_sid",
         "PostWorkActivitySid",
@@ -235,9 +252,9 @@ pub static CONFERENCE: [InstructionField; 35] = [
     .fault(&errors::CONFERENCE_POST_WORK_ACTIVITY),
     row("end_conference_on_customer_exit", "EndConferenceOnCustomerExit", Kind::Bool, "It ends with the customer."),
     row("beep_on_customer_entrance", "BeepOnCustomerEntrance", Kind::Bool, "A beep tells of the customer."),
-    row("jitter_buffer_size", "JitterBufferSize", words(BUFFERS), "Jitter buffer of the Worker's leg."),
-    row("transcribe", "Transcribe", Kind::Bool, "Passed on.").unpublished(),
-    row("transcription_configuration", "TranscriptionConfiguration", TEXT, "Passed on.").unpublished(),
+    passed_on("jitter_buffer_size", "JitterBufferSize", words(BUFFERS), "Jitter buffer of the Worker's leg."),
+    passed_on("transcribe", "Transcribe", Kind::Bool, "Passed on.").unpublished(),
+    passed_on("transcription_configuration", "TranscriptionConfiguration", TEXT, "Passed on.").unpublished(),
     row("room_name", "RoomName", TEXT, "Name of the conference instead of the Task's SID.").unpublished(),
 ];
 
@@ -590,9 +607,7 @@ fn check_attributes(verb: VoiceVerb, task: &Task, transferred: bool) -> Result<(
     let text = |names: &[&str]| attribute(task.attributes.value(), names);
     let fault = match verb {
         VoiceVerb::Dequeue if text(&["call_sid"]).is_none() => &errors::DEQUEUE_WITHOUT_CALL,
-        VoiceVerb::Conference
-            if transferred && text(&["conference", "sid"]).or_else(|| text(&["conference_sid"])).is_none() =>
-        {
+        VoiceVerb::Conference if transferred && named_conference(task.attributes.value()).is_none() => {
             &errors::CONFERENCE_SID_MISSING
         }
         VoiceVerb::Conference if text(&["call_sid"]).is_none() && text(&["outbound_to"]).is_none() => {
@@ -606,18 +621,27 @@ fn check_attributes(verb: VoiceVerb, task: &Task, transferred: bool) -> Result<(
     Err(ApiError::new(fault, &[]))
 }
 
-/// The name is a segment of a path, where dots alone lead elsewhere.
 fn check_room_name(instruction: &VoiceInstruction) -> Result<(), ApiError> {
     let Some(name) = instruction.text("room_name") else { return Ok(()) };
-    if matches!(name, "." | "..") || ROOM_NAME_CHARS_MAX < name.chars().count() {
+    if !is_path_segment(name) || ROOM_NAME_CHARS_MAX < name.chars().count() {
         let message = format!("RoomName must have 1 to {ROOM_NAME_CHARS_MAX} characters and not be '.' or '..'");
         return Err(ApiError::new(&errors::VOICE_QUERY, &[("message", &message)]));
     }
     Ok(())
 }
 
+/// Whether it can be a segment of a path: dots alone lead elsewhere.
+pub fn is_path_segment(name: &str) -> bool {
+    !matches!(name, "." | "..")
+}
+
+/// The conference that the attributes of a Task name.
+pub fn named_conference(attributes: &Json) -> Option<Arc<str>> {
+    attribute(attributes, &["conference", "sid"]).or_else(|| attribute(attributes, &["conference_sid"]))
+}
+
 /// The text under these keys, unless it is empty.
-fn attribute(attributes: &Json, names: &[&str]) -> Option<Arc<str>> {
+pub fn attribute(attributes: &Json, names: &[&str]) -> Option<Arc<str>> {
     let value = names.iter().fold(attributes, |value, name| value.member(name));
     value.as_text().filter(|text| !text.is_empty()).map(Arc::from)
 }

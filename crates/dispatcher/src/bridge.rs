@@ -19,7 +19,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
+use pointsman_api::instruction::{self, VoiceInstruction, VoiceVerb};
 use pointsman_api::{Answer, Header, Instructed, json};
 use pointsman_engine::{
     AbandonedCall, Command, Id, Reservation, ReservationStatus, SetupOutcome, Sid, State, Task, Timestamp, Turn,
@@ -248,8 +248,7 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
 
     /// An attribute of the Task.
     fn attribute(&self, path: &[&str]) -> Option<Arc<str>> {
-        let value = path.iter().fold(self.task().attributes.value(), |value, name| value.member(name));
-        value.as_text().filter(|text| !text.is_empty()).map(Arc::from)
+        instruction::attribute(self.task().attributes.value(), path)
     }
 
     fn verb(&self) -> Option<VoiceVerb> {
@@ -274,9 +273,8 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
 
     /// The conference that the attributes name, of an accepted reservation or of whoever wrote them.
     fn existing_conference(&self) -> Option<Arc<str>> {
-        let named = self.attribute(&["conference", "sid"]).or_else(|| self.attribute(&["conference_sid"]));
-        // Dots alone would lead elsewhere in a path.
-        named.filter(|name| !matches!(&**name, "." | ".."))
+        let named = instruction::named_conference(self.task().attributes.value());
+        named.filter(|name| instruction::is_path_segment(name))
     }
 
     /// Where the parties are: a name or an identifier.

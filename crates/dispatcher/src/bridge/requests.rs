@@ -90,24 +90,9 @@ impl ReservationCall<'_, '_, '_> {
 
     pub(super) fn conference_form(&self, instruction: &VoiceInstruction) -> Form {
         let mut form = Form::new();
-        for field in instruction.verb.fields() {
+        for field in instruction.verb.fields().iter().filter(|field| field.is_passed_on) {
             let Some(value) = instruction.fields.get(field.json) else { continue };
             let text: Arc<str> = match (field.json, value) {
-                // These are the bridge's own business.
-                (
-                    "status_callback"
-                    | "status_callback_method"
-                    | "status_callback_event"
-                    | "conference_status_callback"
-                    | "conference_status_callback_method"
-                    | "conference_status_callback_event"
-                    | "post_work_activity_sid"
-                    | "room_name"
-                    | "timeout"
-                    | "end_conference_on_customer_exit"
-                    | "beep_on_customer_entrance",
-                    _,
-                ) => continue,
                 ("record", FieldValue::Text(word)) => records(word).to_string().into(),
                 ("to", FieldValue::Text(text)) => contact(text).into(),
                 (_, FieldValue::Text(text)) => text.clone(),
