@@ -133,13 +133,14 @@ impl Drop for Tmpfs {
 
 #[test]
 fn a_full_disk_refuses_changes_and_nothing_else() {
-    let Some(tmpfs) = Tmpfs::mount("size=12m") else {
+    let Some(tmpfs) = Tmpfs::mount("size=24m") else {
         println!("not allowed to mount a file system: the other test of this file stands for it");
         return;
     };
     let directory = tmpfs.0.path().join("data");
     let filler = tmpfs.0.path().join("filler");
-    fs::write(&filler, vec![1; 4 << 20]).unwrap();
+    // Also enough for what the history has not got when the disk is full: that may take its space first.
+    fs::write(&filler, vec![1; 16 << 20]).unwrap();
     outlives_a_full_disk(Serving::on(&directory), &directory, |_| fs::remove_file(&filler).unwrap());
 }
 
