@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pointsman_engine::{Sid, Workspace};
 
-use crate::limits::{FAILING_LINE_INTERVAL, FAILING_RECEIVERS_MAX};
+use crate::limits::{FAILING_LINE_INTERVAL, FAILING_RECEIVERS_MAX, FAILING_SILENCE};
 
 /// Who fails for whom, and how: one tenant's trouble with a receiver must not hide that of another, nor one kind of
 /// failure another.
@@ -22,6 +22,8 @@ pub(crate) struct Failure {
 #[derive(Debug, Default)]
 pub(crate) struct Failing {
     receivers: BTreeMap<Failure, Receiver>,
+    /// No line is due before.
+    next_line: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -31,6 +33,7 @@ struct Receiver {
     /// Since the last line.
     unreported: u64,
     last_line: Instant,
+    last_failure: Instant,
     /// It has answered as it should since the last failure.
     works: bool,
 }
@@ -57,14 +60,18 @@ impl Failing {
         if let Some(known) = self.receivers.get_mut(failure) {
             known.failures += 1;
             known.unreported += 1;
+            known.last_failure = now;
             known.works = false;
-            return known.line(now);
+            let said = known.line(now);
+            let next_line = known.next_line();
+            self.note(next_line);
+            return said;
         }
-        if FAILING_RECEIVERS_MAX <= self.receivers.len() {
+        if FAILING_RECEIVERS_MAX <= self.receivers.len() && !self.forget_silent(now) {
             // Beyond the bound every failure has its own line.
             return Said::First;
         }
-        let known = Receiver { failures: 1, unreported: 0, last_line: now, works: false };
+        let known = Receiver { failures: 1, unreported: 0, last_line: now, last_failure: now, works: false };
         self.receivers.insert(failure.clone(), known);
         Said::First
     }
@@ -72,14 +79,33 @@ impl Failing {
     /// Takes down that a receiver has answered as it should. Whether it goes on so shows when a minute has passed.
     pub(crate) fn worked(&mut self, workspace: Sid<Workspace>, receiver: &str) {
         let of = |code| Failure { workspace, receiver: receiver.to_owned(), code };
+        let mut next_line = None;
         for known in self.receivers.range_mut(of(0)..=of(u32::MAX)).map(|(_, known)| known) {
             known.works = true;
+            next_line = next_line.into_iter().chain(known.next_line()).min();
         }
+        self.note(next_line);
+    }
+
+    fn note(&mut self, next_line: Option<Instant>) {
+        self.next_line = self.next_line.into_iter().chain(next_line).min();
+    }
+
+    /// Makes room by forgetting whoever has been silent for longest, and for so long that it may be gone. False when
+    /// nobody has.
+    fn forget_silent(&mut self, now: Instant) -> bool {
+        let longest = self.receivers.iter().min_by_key(|(_, known)| known.last_failure);
+        let silent = longest.filter(|(_, known)| known.last_failure + FAILING_SILENCE <= now);
+        let silent = silent.map(|(failure, _)| failure.clone());
+        silent.is_some_and(|failure| self.receivers.remove(&failure).is_some())
     }
 
     /// The lines whose time has come.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<(Failure, Said)> {
         let mut lines = Vec::new();
+        if self.next_line.is_none_or(|next_line| now < next_line) {
+            return lines;
+        }
         self.receivers.retain(|failure, known| {
             let said = known.line(now);
             if said != Said::Nothing {
@@ -87,17 +113,22 @@ impl Failing {
             }
             !matches!(said, Said::WorksAgain { .. })
         });
+        self.next_line = self.receivers.values().filter_map(Receiver::next_line).min();
         lines
     }
 
     /// When the next line may be due.
-    pub(crate) fn next_line(&self) -> Option<Instant> {
-        let waiting = self.receivers.values().filter(|known| known.works || 0 < known.unreported);
-        waiting.map(|known| known.last_line + FAILING_LINE_INTERVAL).min()
+    pub(crate) const fn next_line(&self) -> Option<Instant> {
+        self.next_line
     }
 }
 
 impl Receiver {
+    /// When there may be something to say of it, as things stand.
+    fn next_line(&self) -> Option<Instant> {
+        (self.works || 0 < self.unreported).then(|| self.last_line + FAILING_LINE_INTERVAL)
+    }
+
     fn line(&mut self, now: Instant) -> Said {
         if now < self.last_line + FAILING_LINE_INTERVAL {
             return Said::Nothing;
@@ -186,5 +217,27 @@ mod tests {
         assert_eq!(failing.failed(&from("http://one-more"), now), Said::First);
         assert_eq!(failing.failed(&from("http://one-more"), now), Said::First);
         assert_eq!(failing.failed(&from("http://0"), now), Said::Nothing);
+    }
+
+    #[test]
+    fn whoever_has_long_been_silent_makes_room_for_another() {
+        let (mut failing, start) = (Failing::default(), clock::instant());
+        for number in 0..FAILING_RECEIVERS_MAX {
+            failing.failed(&from(&format!("http://{number}")), start);
+        }
+        let silent = start + FAILING_SILENCE;
+        let just_before = silent - Duration::from_millis(1);
+        assert_eq!(failing.failed(&from("http://1"), just_before), Said::GoesOn { failures: 1 });
+        assert_eq!(failing.failed(&from("http://another"), just_before), Said::First);
+        assert_eq!(failing.failed(&from("http://another"), just_before), Said::First, "there was no room for it");
+        for number in 0..FAILING_RECEIVERS_MAX - 1 {
+            let another = from(&format!("http://another-{number}"));
+            assert_eq!(failing.failed(&another, silent), Said::First);
+            assert_eq!(failing.failed(&another, silent), Said::Nothing, "{number}");
+        }
+        assert_eq!(failing.failed(&from("http://1"), silent), Said::Nothing, "it is one that has failed since");
+        assert_eq!(failing.receivers.len(), FAILING_RECEIVERS_MAX);
+        failing.failed(&from("http://one-more"), silent);
+        assert_eq!(failing.failed(&from("http://one-more"), silent), Said::First, "all others have failed since");
     }
 }

@@ -60,6 +60,8 @@ pub const DELIVERY_MESSAGES_MAX: usize = 4_096;
 /// The log says of a receiver that goes on failing one line in so much time, and keeps account of so many receivers.
 pub const FAILING_LINE_INTERVAL: Duration = Duration::from_secs(60);
 pub const FAILING_RECEIVERS_MAX: usize = 1_000;
+/// One that has not failed for so long makes room for another; longer than any pause of a guaranteed callback.
+pub const FAILING_SILENCE: Duration = Duration::from_secs(600);
 /// Dead letters that a list looks at for one page, and reads at once.
 pub const DEAD_LETTERS_LOOKED_AT_MAX: usize = 10_000;
 pub const DEAD_LETTERS_PIECE: usize = 500;
