@@ -189,6 +189,15 @@ impl Backlog {
         self.told_engine = Default::default();
     }
 
+    /// The engine has lost the end of these that it was told.
+    pub(crate) fn forget_ends(&mut self, lost: &[[u8; 16]]) {
+        let (order, sids) = &mut self.told_engine;
+        order.retain(|sid| !lost.contains(sid));
+        for sid in lost {
+            sids.remove(sid);
+        }
+    }
+
     /// Most deliveries that a lane may have in memory now.
     fn room(&self, lane: OutboxLane) -> usize {
         let free = limits::DELIVERIES_IN_MEMORY_MAX.saturating_sub(self.known.len());
@@ -421,6 +430,15 @@ mod tests {
         assert!(backlog.admits(&delivery(1, 1)));
         backlog.told_engine(sids([1])[0]);
         let lane = [lane_of(&delivery(1, 1))];
+        backlog.read_all(lane);
+        assert_eq!(read(&mut backlog, &[1]), [0_u64; 0]);
+        backlog.forget_ends(&sids([2]));
+        backlog.read_all(lane);
+        assert_eq!(read(&mut backlog, &[1]), [0_u64; 0]);
+        backlog.forget_ends(&sids([1, 2]));
+        backlog.read_all(lane);
+        assert_eq!(read(&mut backlog, &[1]), [1]);
+        backlog.told_engine(sids([1])[0]);
         backlog.read_all(lane);
         assert_eq!(read(&mut backlog, &[1]), [0_u64; 0]);
         backlog.forget_told();

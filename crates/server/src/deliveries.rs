@@ -35,6 +35,8 @@ pub(crate) enum DeliveryMessage {
     Add(Vec<Arc<Delivery>>),
     /// Look in the store for deliveries that are not known here.
     Reload,
+    /// An engine thread was told the end of these, and lost it before it was stored.
+    NotEnded(Vec<[u8; 16]>),
     /// Tell when nothing is under way or could go.
     WhenIdle(oneshot::Sender<Idle>),
     /// Tell when the next pause of a failed one ends.
@@ -176,6 +178,10 @@ impl Running {
             Some(DeliveryMessage::Add(deliveries)) => self.take(deliveries),
             Some(DeliveryMessage::Reload) => {
                 self.backlog.forget_told();
+                self.asks_store = true;
+            }
+            Some(DeliveryMessage::NotEnded(sids)) => {
+                self.backlog.forget_ends(&sids);
                 self.asks_store = true;
             }
             Some(DeliveryMessage::WhenIdle(idle)) => self.waiting_for_idle.push(idle),

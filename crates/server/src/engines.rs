@@ -8,15 +8,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use pointsman_dispatcher::{Batch, Input, Shard, Telephony, Ticket};
+use pointsman_dispatcher::{Batch, Input, OutboxChange, Shard, Telephony, Ticket};
 use pointsman_engine::{Account, Limits, Sid, Timestamp, Workspace};
 use pointsman_record as record;
 use pointsman_store::{Position, SequenceNumber, Snapshot, StreamId};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::{self, Clock};
 use crate::commit::{Answered, CommitRequest, Done, Unavailable};
 use crate::configuration::ClockMode;
+use crate::deliveries::DeliveryMessage;
 use crate::limits;
 use crate::logging::chain;
 use crate::recovery;
@@ -118,6 +119,7 @@ pub(crate) struct EngineThread {
     pub(crate) inbox: Receiver<Work>,
     pub(crate) handle: EngineHandle,
     pub(crate) commits: Sender<CommitRequest>,
+    pub(crate) deliveries: mpsc::Sender<DeliveryMessage>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) storage: Arc<Storage>,
     pub(crate) generation: u64,
@@ -248,12 +250,12 @@ impl Running {
         }
         // An instant before the last one counts as the last one: no timer fires.
         let now = if self.frozen { Timestamp(0) } else { self.thread.clock.now() };
-        let replies = self.batch.replies.len();
+        let (replies, outbox) = (self.batch.replies.len(), self.batch.outbox.len());
         let (shard, batch) = (&mut self.thread.shard, &mut self.batch);
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| shard.handle(now, input, batch)));
         if outcome.is_err() {
             drop(responder);
-            return self.after_panic();
+            return self.after_panic(outbox);
         }
         if let Some(responder) = responder {
             assert_eq!(self.batch.replies.len(), replies + 1, "an input with a ticket has one reply");
@@ -262,15 +264,27 @@ impl Running {
     }
 
     /// A broken assertion: what was decided since the last batch is thrown away, and the state made again.
-    fn after_panic(&mut self) {
+    ///
+    /// - `outbox`: so many changes of deliveries the batch had before. Those that had ended are sent again. The one whose
+    ///   end broke the assertion is not: it would do so again.
+    fn after_panic(&mut self, outbox: usize) {
         self.panics += 1;
         tracing::error!(engine = self.thread.index, panics = self.panics, "an engine thread broke an assertion");
         if limits::PANICS_MAX <= self.panics {
             self.thread.broken.store(true, Ordering::Release);
         }
+        let ended = self.batch.outbox[..outbox].iter().filter_map(|change| match change {
+            OutboxChange::Done { sid } => Some(*sid),
+            OutboxChange::Put(_) | OutboxChange::Dead { .. } => None,
+        });
+        let ended: Vec<_> = ended.collect();
         self.refuse();
         self.wait_for_commits();
         self.rebuild();
+        if !ended.is_empty() {
+            // That task never waits for an engine thread. When it has ended, the next start sends what waits.
+            let _ = self.thread.deliveries.blocking_send(DeliveryMessage::NotEnded(ended));
+        }
     }
 
     fn refuse(&mut self) {
@@ -379,6 +393,10 @@ pub(crate) fn newest_instant(shards: &[Shard]) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use pointsman_api::{HttpRequest, create_workspace_command, parse};
+    use pointsman_dispatcher::AssignmentOutcome;
+    use pointsman_store::MemoryStore;
+
     use super::*;
 
     #[test]
@@ -393,5 +411,64 @@ mod tests {
         let _answer = handle.ask_always(|ticket| Input::Barrier { ticket });
         assert_eq!(handle.waiting(), answers.len());
         assert_eq!(inbox.len(), answers.len() + 1);
+    }
+
+    /// A Workspace that the shard has already is a broken assertion.
+    fn create(ticket: Ticket) -> Input {
+        let request = HttpRequest {
+            method: "POST",
+            path: "/v1/Workspaces",
+            content_type: Some("application/x-www-form-urlencoded"),
+            body: b"FriendlyName=W",
+            ..HttpRequest::default()
+        };
+        let call = Box::new(parse(&request).unwrap());
+        let create = create_workspace_command(&call, [1; 16], Sid::from_bytes([1; 16]), 1, Sid::from_bytes([2; 16]));
+        Input::CreateWorkspace { ticket, create: create.unwrap(), call }
+    }
+
+    #[test]
+    fn ends_of_deliveries_that_a_broken_assertion_loses_are_asked_for_again() {
+        let (handle, inbox) = EngineHandle::new();
+        let (commits, requests) = crossbeam_channel::unbounded();
+        let (deliveries, mut messages) = mpsc::channel(1);
+        let thread = EngineThread {
+            index: 0,
+            count: 1,
+            shard: Shard::new(Limits::default(), Telephony::None),
+            limits: Limits::default(),
+            telephony: Telephony::None,
+            inbox,
+            handle: handle.clone(),
+            commits,
+            deliveries,
+            clock: Arc::new(Clock::start(ClockMode::Virtual, None)),
+            storage: Arc::new(Storage::open(Box::new(|| Ok(Box::new(MemoryStore::new())))).unwrap()),
+            generation: 0,
+            committed_position: Arc::default(),
+            broken: Arc::default(),
+        };
+        // All of it is one batch.
+        let made = handle.ask_always(create);
+        let (workspace, reservation) = (Sid::from_bytes([3; 16]), Sid::from_bytes([4; 16]));
+        let input = Input::Assigned { workspace, reservation, outcome: AssignmentOutcome::Failed };
+        handle.send(Work::Input { input, responder: None, counted: false });
+        let made_again = handle.ask_always(create);
+        let thread = thread.spawn().unwrap();
+
+        let answer_wait = || {
+            let request = requests.recv().unwrap();
+            assert!(request.batch.outbox.is_empty(), "it is lost");
+            let Done::Waiting(waiting) = request.done else { panic!("{request:?}") };
+            waiting.send(Ok(Position(0))).unwrap();
+        };
+        answer_wait();
+        let asked = messages.blocking_recv();
+        assert!(matches!(&asked, Some(DeliveryMessage::NotEnded(sids)) if *sids == [[4; 16]]), "{asked:?}");
+        assert_eq!(made.blocking_recv().unwrap().err(), Some(Unavailable));
+        assert!(made_again.blocking_recv().is_err());
+        handle.send(Work::Stop);
+        answer_wait();
+        thread.join().unwrap();
     }
 }

@@ -314,6 +314,7 @@ impl Parts {
                 inbox,
                 handle: engines[index].clone(),
                 commits: commits.clone(),
+                deliveries: delivery_sender.clone(),
                 clock: Arc::clone(&clock),
                 storage: Arc::clone(&storage),
                 generation: 0,
