@@ -39,6 +39,9 @@ class Callback:
 class QuietServer(ThreadingHTTPServer):
     """Says nothing about senders that are gone; tests kill them."""
 
+    # Connections that come at once wait their turn: a longer queue than any test needs, so that none is refused.
+    request_queue_size = 1024
+
     def handle_error(self, request, client_address):
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)

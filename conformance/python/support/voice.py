@@ -9,11 +9,13 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qsl, unquote
 
 import requests
 from twilio.request_validator import RequestValidator
+
+from .receiver import QuietServer
 
 ACCOUNT_SID = "ACfedcba9876543210fedcba9876543210"
 AUTH_TOKEN = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
@@ -73,7 +75,7 @@ class VoiceServer:
             def log_message(self, *_):
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http = QuietServer(("127.0.0.1", 0), Handler)
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}"
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
