@@ -223,10 +223,10 @@ mod tests {
     fn whoever_has_long_been_silent_makes_room_for_another() {
         let (mut failing, start) = (Failing::default(), clock::instant());
         for number in 0..FAILING_RECEIVERS_MAX {
-            failing.failed(&from(&format!("http://{number}")), start);
+            failing.failed(&from(&format!("http://{number}")), start + Duration::from_millis(1));
         }
-        let silent = start + FAILING_SILENCE;
-        let just_before = silent - Duration::from_millis(1);
+        let just_before = start + FAILING_SILENCE;
+        let silent = just_before + Duration::from_millis(1);
         assert_eq!(failing.failed(&from("http://1"), just_before), Said::GoesOn { failures: 1 });
         assert_eq!(failing.failed(&from("http://another"), just_before), Said::First);
         assert_eq!(failing.failed(&from("http://another"), just_before), Said::First, "there was no room for it");
