@@ -12,6 +12,8 @@ use pointsman_dispatcher::{Attempt, AttemptResult, ReportMethod};
 use pointsman_token::Host;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Response, redirect};
+use tower::BoxError;
+use tower::util::MapFutureLayer;
 
 use crate::clock;
 use crate::configuration::Callbacks;
@@ -25,7 +27,7 @@ pub(crate) struct CallbackClient {
     rules: Arc<NetworkRules>,
     certificates: Vec<Certificate>,
     allow_insecure: bool,
-    /// reqwest sets time-outs per client, addresses set them per callback.
+    /// Made when they are needed first, and never given up: there are few, whatever addresses ask for.
     clients: Arc<Mutex<BTreeMap<ClientKey, Client>>>,
     /// When receivers last answered, by scheme, host and port: until when one of their connections may be kept.
     answered: Arc<Mutex<BTreeMap<String, Instant>>>,
@@ -33,8 +35,9 @@ pub(crate) struct CallbackClient {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct ClientKey {
+    /// One of [`limits::CONNECT_TIMEOUT_STEPS_MS`]: each address of a name gets its part of so much time. When a
+    /// connection is given up is said by the attempt.
     connect_timeout_ms: u32,
-    read_timeout_ms: u32,
     server_name_indication: bool,
     /// Network rules do not count.
     is_trusted: bool,
@@ -65,6 +68,18 @@ struct Forbidden {
     address: IpAddr,
 }
 
+/// A connection was not there in time.
+#[derive(Debug, thiserror::Error)]
+#[error("no connection within {} ms", timeout.as_millis())]
+struct NotConnected {
+    timeout: Duration,
+}
+
+tokio::task_local! {
+    /// How long the attempt that a task makes waits for a connection. reqwest knows one time-out for each client.
+    static CONNECT_TIMEOUT: Duration;
+}
+
 impl CallbackClient {
     pub(crate) fn new(settings: &Callbacks, rules: NetworkRules) -> Result<CallbackClient, CallbackClientError> {
         let certificates = match &settings.ca_file {
@@ -88,19 +103,20 @@ impl CallbackClient {
         // Whatever is wrong with TLS shows now rather than at the first callback.
         let usual = ClientKey {
             connect_timeout_ms: 5_000,
-            read_timeout_ms: 15_000,
             server_name_indication: true,
             is_trusted: false,
             keeps_connections: true,
         };
-        client.build(usual).map_err(CallbackClientError::Tls)?;
+        client.client(usual).map_err(CallbackClientError::Tls)?;
         Ok(client)
     }
 
     /// Makes the request and reads as much of the answer as is wanted.
     pub(crate) async fn send(&self, attempt: &Attempt) -> AttemptResult {
         let total = Duration::from_millis(attempt.total_timeout_ms.into());
-        match tokio::time::timeout(total, self.exchange(attempt)).await {
+        let connect_timeout = Duration::from_millis(attempt.connect_timeout_ms.into());
+        let exchange = CONNECT_TIMEOUT.scope(connect_timeout, self.exchange(attempt));
+        match tokio::time::timeout(total, exchange).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => failure(&error),
             Err(_elapsed) => AttemptResult::TimedOut,
@@ -120,8 +136,7 @@ impl CallbackClient {
             return Ok(AttemptResult::Broken { reason: forbidden.to_string() });
         }
         let key = ClientKey {
-            connect_timeout_ms: attempt.connect_timeout_ms,
-            read_timeout_ms: attempt.read_timeout_ms,
+            connect_timeout_ms: connect_timeout_step(attempt.connect_timeout_ms),
             server_name_indication: attempt.url.overrides().server_name_indication,
             is_trusted: attempt.is_trusted,
             keeps_connections: true,
@@ -135,22 +150,25 @@ impl CallbackClient {
             }
             sent => sent,
         };
-        let mut response = sent?;
+        let Some(mut response) = sent? else { return Ok(AttemptResult::TimedOut) };
         self.note_answer(receiver);
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type");
         let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
-        while body.len() < attempt.answer_bytes_max
-            && let Some(chunk) = response.chunk().await?
-        {
+        while body.len() < attempt.answer_bytes_max {
+            let Ok(chunk) = tokio::time::timeout(read_timeout(attempt), response.chunk()).await else {
+                return Ok(AttemptResult::TimedOut);
+            };
+            let Some(chunk) = chunk? else { break };
             let wanted = chunk.len().min(attempt.answer_bytes_max - body.len());
             body.extend_from_slice(&chunk[..wanted]);
         }
         Ok(AttemptResult::Answered { status, content_type, body })
     }
 
-    async fn request(&self, key: ClientKey, attempt: &Attempt) -> Result<Response, reqwest::Error> {
+    /// `None`: no answer began in time.
+    async fn request(&self, key: ClientKey, attempt: &Attempt) -> Result<Option<Response>, reqwest::Error> {
         let (client, url) = (self.client(key)?, attempt.url.request_url().clone());
         let mut request = match attempt.method {
             ReportMethod::Get => client.get(url),
@@ -159,7 +177,8 @@ impl CallbackClient {
         for (name, value) in &attempt.headers {
             request = request.header(*name, value);
         }
-        request.body(attempt.body.clone()).send().await
+        let sent = request.body(attempt.body.clone()).send();
+        tokio::time::timeout(read_timeout(attempt), sent).await.ok().transpose()
     }
 
     /// Whether a request to a receiver may have gone over a connection that was kept from an earlier one.
@@ -179,16 +198,13 @@ impl CallbackClient {
     }
 
     fn client(&self, key: ClientKey) -> Result<Client, reqwest::Error> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
+        let clients = || self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients().get(&key) {
             return Ok(client.clone());
         }
-        if limits::HTTP_CLIENTS_MAX <= clients.len() {
-            clients.pop_first();
-        }
+        // It reads the certificates of the system: others need not wait for that. Who is late takes the first one's.
         let client = self.build(key)?;
-        clients.insert(key, client.clone());
-        Ok(client)
+        Ok(clients().entry(key).or_insert(client).clone())
     }
 
     fn build(&self, key: ClientKey) -> Result<Client, reqwest::Error> {
@@ -198,7 +214,7 @@ impl CallbackClient {
             .no_proxy()
             .referer(false)
             .connect_timeout(Duration::from_millis(key.connect_timeout_ms.into()))
-            .read_timeout(Duration::from_millis(key.read_timeout_ms.into()))
+            .connector_layer(MapFutureLayer::new(connected_in_time))
             .pool_idle_timeout(limits::CALLBACK_IDLE_TIMEOUT)
             .pool_max_idle_per_host(if key.keeps_connections { limits::CALLBACK_IDLE_PER_HOST_MAX } else { 0 })
             .tls_sni(key.server_name_indication)
@@ -211,6 +227,26 @@ impl CallbackClient {
         }
         builder.build()
     }
+}
+
+/// The time-out of the client that an attempt goes over: the smallest that is not less than its own.
+fn connect_timeout_step(connect_timeout_ms: u32) -> u32 {
+    let mut steps = limits::CONNECT_TIMEOUT_STEPS_MS.into_iter();
+    steps.find(|step| connect_timeout_ms <= *step).expect("the last step is the most that an address may ask for")
+}
+
+fn read_timeout(attempt: &Attempt) -> Duration {
+    Duration::from_millis(attempt.read_timeout_ms.into())
+}
+
+/// Gives a connection up that is not there in time, as the attempt that asks for it says.
+fn connected_in_time<T>(
+    connecting: impl Future<Output = Result<T, BoxError>> + Send,
+) -> impl Future<Output = Result<T, BoxError>> + Send {
+    let timeout = CONNECT_TIMEOUT.get();
+    // Begins here, before the time-out of the client, which may be the same.
+    let connecting = tokio::time::timeout(timeout, connecting);
+    async move { connecting.await.unwrap_or_else(|_elapsed| Err(NotConnected { timeout }.into())) }
 }
 
 /// Looks names up with the system's resolver and drops the addresses that the rules forbid.
@@ -273,5 +309,18 @@ fn failure(error: &reqwest::Error) -> AttemptResult {
         AttemptResult::TimedOut
     } else {
         AttemptResult::Broken { reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_time_out_an_address_asks_for_there_is_a_client_that_waits_long_enough() {
+        for timeout in pointsman_token::limits::CONNECT_TIMEOUT_MS.map(u32::from) {
+            let step = connect_timeout_step(timeout);
+            assert!(timeout <= step && step <= (timeout * 5 / 2).max(250), "{timeout}: {step}");
+        }
     }
 }

@@ -70,8 +70,9 @@ pub const REPLAYED_MAX: u64 = 10_000;
 pub const REPLAY_PIECE: usize = 500;
 /// Calls that replay dead letters at the same time; those of one Workspace never do.
 pub const REPLAYS_MAX: usize = 32;
-/// HTTP clients kept, one for each combination of time-outs that addresses ask for.
-pub const HTTP_CLIENTS_MAX: usize = 64;
+/// Time-outs for connections of the clients that callbacks go over, each of which serves those that ask for less; the
+/// last is the most that an address may ask for. Reference: events and callbacks, section 12.3.
+pub const CONNECT_TIMEOUT_STEPS_MS: [u32; 6] = [250, 500, 1_000, 2_000, 5_000, 10_000];
 
 /// Bytes of the head of a request.
 pub const REQUEST_HEAD_BYTES_MAX: usize = 128 << 10;

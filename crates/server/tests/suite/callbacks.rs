@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -12,7 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use pointsman_server::configuration::{ClockMode, Configuration};
 use pointsman_store::{AppendFault, Faults, MemoryStore, Unacknowledged};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::support::{Office, World, configuration, opener};
 
@@ -218,4 +219,27 @@ async fn an_address_that_takes_nothing_does_not_hold_up_the_one_that_follows_it(
     assert_eq!(receiver.event_types(), ["workspace.updated"]);
     world.server.stop().await;
     receiver.task.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_not_there_in_the_time_of_its_address_is_given_up() {
+    // A listener whose line is full: the system lets whoever else connects wait.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut line = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        line.push(stream);
+    }
+    let world = World::start(ClockMode::Virtual).await;
+    for timeout_ms in [100, 321] {
+        let url = format!("http://{address}/%23ct={timeout_ms}%26rc=0");
+        let workspace = world.workspace(&format!("FriendlyName=a&EventCallbackUrl={url}")).await;
+        world.post("/pointsman/v1/Clock", "Advance=0").await.expect(200);
+        let dead = world.get(&format!("/pointsman{workspace}/Deliveries")).await.expect(200).json();
+        let reason = dead["deliveries"][0]["last_error"].as_str().unwrap();
+        assert!(reason.ends_with(&format!("no connection within {timeout_ms} ms")), "{reason}");
+    }
+    world.server.stop().await;
 }
