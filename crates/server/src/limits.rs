@@ -120,7 +120,8 @@ pub const CALLBACK_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 pub const CALLBACK_KEPT_MAX: Duration = Duration::from_secs(5);
 /// Receivers of which is remembered when they answered last.
 pub const CALLBACK_RECEIVERS_MAX: usize = 10_000;
-pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 8;
+/// As many as a receiver of a Workspace has places: after a burst none of them is closed to be opened again.
+pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 32;
 /// Pause after a connection could not be accepted.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Workspaces whose events have a retention of their own.
