@@ -19,12 +19,14 @@ use crate::clock;
 use crate::configuration::Callbacks;
 use crate::limits;
 use crate::logging::chain;
+use crate::lookups::{Asker, Lookups};
 use crate::networks::NetworkRules;
 
 /// Sends callbacks: no redirects, no proxy, addresses within the network rules.
 #[derive(Clone, Debug)]
 pub(crate) struct CallbackClient {
     rules: Arc<NetworkRules>,
+    lookups: Lookups,
     certificates: Vec<Certificate>,
     allow_insecure: bool,
     /// Made when they are needed first, and never given up: there are few, whatever addresses ask for.
@@ -70,14 +72,52 @@ struct Forbidden {
 
 /// A connection was not there in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no connection within {} ms", timeout.as_millis())]
+#[error("no connection within {} ms{}", timeout.as_millis(), stage.reason())]
 struct NotConnected {
     timeout: Duration,
+    stage: Stage,
+}
+
+/// How far an attempt has come on its way to a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    LookupWaits,
+    LookingUp,
+    Connecting,
+}
+
+impl Stage {
+    fn reason(self) -> &'static str {
+        match self {
+            Stage::LookupWaits => ": too many names of this workspace are being looked up",
+            Stage::LookingUp => ": the name servers have not answered",
+            Stage::Connecting => "",
+        }
+    }
+}
+
+/// What the resolver and the connector must know of the attempt that needs them. reqwest tells them nothing.
+#[derive(Clone, Debug)]
+struct Connecting {
+    asker: Asker,
+    timeout: Duration,
+    stage: Arc<Mutex<Stage>>,
+}
+
+impl Connecting {
+    fn is_at(&self, stage: Stage) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    fn not_connected(&self) -> NotConnected {
+        let stage = *self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        NotConnected { timeout: self.timeout, stage }
+    }
 }
 
 tokio::task_local! {
-    /// How long the attempt that a task makes waits for a connection. reqwest knows one time-out for each client.
-    static CONNECT_TIMEOUT: Duration;
+    /// That of the attempt that a task makes.
+    static CONNECTING: Connecting;
 }
 
 impl CallbackClient {
@@ -95,6 +135,7 @@ impl CallbackClient {
         };
         let client = CallbackClient {
             rules: Arc::new(rules),
+            lookups: Lookups::new(),
             certificates,
             allow_insecure: settings.allow_insecure,
             clients: Arc::default(),
@@ -114,8 +155,12 @@ impl CallbackClient {
     /// Makes the request and reads as much of the answer as is wanted.
     pub(crate) async fn send(&self, attempt: &Attempt) -> AttemptResult {
         let total = Duration::from_millis(attempt.total_timeout_ms.into());
-        let connect_timeout = Duration::from_millis(attempt.connect_timeout_ms.into());
-        let exchange = CONNECT_TIMEOUT.scope(connect_timeout, self.exchange(attempt));
+        let connecting = Connecting {
+            asker: Asker { account: attempt.delivery.account, workspace: attempt.delivery.workspace },
+            timeout: Duration::from_millis(attempt.connect_timeout_ms.into()),
+            stage: Arc::new(Mutex::new(Stage::Connecting)),
+        };
+        let exchange = CONNECTING.scope(connecting, self.exchange(attempt));
         match tokio::time::timeout(total, exchange).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => failure(&error),
@@ -219,9 +264,8 @@ impl CallbackClient {
             .pool_max_idle_per_host(if key.keeps_connections { limits::CALLBACK_IDLE_PER_HOST_MAX } else { 0 })
             .tls_sni(key.server_name_indication)
             .tls_danger_accept_invalid_certs(self.allow_insecure);
-        if !key.is_trusted {
-            builder = builder.dns_resolver(Arc::new(RuledResolver { rules: Arc::clone(&self.rules) }));
-        }
+        let rules = if key.is_trusted { None } else { Some(Arc::clone(&self.rules)) };
+        builder = builder.dns_resolver(Arc::new(Resolver { rules, lookups: self.lookups.clone() }));
         for certificate in &self.certificates {
             builder = builder.add_root_certificate(certificate.clone());
         }
@@ -243,26 +287,32 @@ fn read_timeout(attempt: &Attempt) -> Duration {
 fn connected_in_time<T>(
     connecting: impl Future<Output = Result<T, BoxError>> + Send,
 ) -> impl Future<Output = Result<T, BoxError>> + Send {
-    let timeout = CONNECT_TIMEOUT.get();
+    let attempt = CONNECTING.get();
     // Begins here, before the time-out of the client, which may be the same.
-    let connecting = tokio::time::timeout(timeout, connecting);
-    async move { connecting.await.unwrap_or_else(|_elapsed| Err(NotConnected { timeout }.into())) }
+    let connecting = tokio::time::timeout(attempt.timeout, connecting);
+    async move { connecting.await.unwrap_or_else(|_elapsed| Err(attempt.not_connected().into())) }
 }
 
-/// Looks names up with the system's resolver and drops the addresses that the rules forbid.
+/// Looks names up and drops the addresses that the rules forbid.
 #[derive(Debug)]
-struct RuledResolver {
-    rules: Arc<NetworkRules>,
+struct Resolver {
+    /// `None`: every address may be called.
+    rules: Option<Arc<NetworkRules>>,
+    lookups: Lookups,
 }
 
-impl Resolve for RuledResolver {
+impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let rules = Arc::clone(&self.rules);
+        let (rules, lookups) = (self.rules.clone(), self.lookups.clone());
+        let attempt = CONNECTING.get();
         Box::pin(async move {
             let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let (allowed, forbidden): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|address| rules.allows(address.ip()));
+            attempt.is_at(Stage::LookupWaits);
+            let begun = || attempt.is_at(Stage::LookingUp);
+            let found = lookups.addresses(attempt.asker, host.clone(), begun).await?;
+            attempt.is_at(Stage::Connecting);
+            let is_allowed = |address: &SocketAddr| rules.as_ref().is_none_or(|rules| rules.allows(address.ip()));
+            let (allowed, forbidden): (Vec<_>, Vec<_>) = found.into_iter().partition(is_allowed);
             match (allowed.is_empty(), forbidden.first()) {
                 (true, Some(address)) => {
                     let address = address.ip();

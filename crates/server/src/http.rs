@@ -546,16 +546,15 @@ async fn replied(app: &App, reply: Reply, position: Position) -> Answer {
             }
             let storage = Arc::clone(&app.storage);
             let oldest = app.retention.oldest(request.workspace, app.clock.now());
-            let read = tokio::task::spawn_blocking(move || {
-                storage.with(|store| history::answer(store, *request, cursor, oldest))
-            });
-            match read.await.expect("reading the history does not panic") {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => {
+            let read = move || storage.with(|store| history::answer(store, *request, cursor, oldest));
+            match blocking(limits::ANSWER_TIMEOUT, read).await {
+                Ok(Ok(Ok(answer))) => answer,
+                Ok(Ok(Err(error))) => {
                     tracing::error!(error = chain(&error), "failed to read the event history");
                     ApiError::internal().answer()
                 }
-                Err(_closed) => ApiError::unavailable().answer(),
+                Ok(Err(_closed)) => ApiError::unavailable().answer(),
+                Err(error) => error.answer(),
             }
         }
         Reply::Workspaces(_) | Reply::Barrier { .. } | Reply::Server(_) | Reply::Voice(_) => {
@@ -564,9 +563,31 @@ async fn replied(app: &App, reply: Reply, position: Position) -> Answer {
     }
 }
 
+/// Reads the store for an answer, on a thread that may wait for the disk.
+///
+/// - Errors: no thread was free, or the reading took longer than `patience`; it goes on, and nobody waits for it.
+async fn blocking<T: Send + 'static>(
+    patience: Duration,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(patience, tokio::task::spawn_blocking(read)).await {
+        Ok(read) => Ok(read.expect("reading the store does not panic")),
+        Err(_elapsed) => Err(ApiError::unavailable()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_reading_that_takes_too_long_is_an_answer_all_the_same() {
+        let (end, ended) = std::sync::mpsc::channel();
+        let late = blocking(Duration::from_millis(20), move || ended.recv()).await;
+        assert_eq!(late.unwrap_err().status(), 503);
+        end.send(()).unwrap();
+        assert_eq!(blocking(limits::ANSWER_TIMEOUT, || 1).await.unwrap(), 1);
+    }
 
     #[tokio::test]
     async fn a_body_arrives_or_is_late_or_is_lost() {

@@ -22,6 +22,7 @@ mod health;
 mod history;
 mod http;
 mod listener;
+mod lookups;
 mod maintenance;
 mod metrics;
 mod patience;

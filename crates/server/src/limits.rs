@@ -122,6 +122,12 @@ pub const CALLBACK_KEPT_MAX: Duration = Duration::from_secs(5);
 pub const CALLBACK_RECEIVERS_MAX: usize = 10_000;
 /// As many as a receiver of a Workspace has places: after a burst none of them is closed to be opened again.
 pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 32;
+/// Names of receivers that are looked up at the same time, abandoned lookups included: each has a thread.
+pub const LOOKUPS_MAX: usize = 256;
+/// One account may have this part of the free places and one more, one of its Workspaces this part of what is left to
+/// the account and one more.
+pub const LOOKUPS_SHARE_OF_ACCOUNT: usize = 2;
+pub const LOOKUPS_SHARE_OF_WORKSPACE: usize = 4;
 /// Pause after a connection could not be accepted.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Workspaces whose events have a retention of their own.

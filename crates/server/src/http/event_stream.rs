@@ -34,7 +34,7 @@ use crate::limits;
 use crate::listener::stopped;
 use crate::logging::chain;
 use crate::metrics::Metrics;
-use crate::storage::{Closed, Storage};
+use crate::storage::Storage;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -215,7 +215,7 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
     let begin = request.begin;
     let oldest = app.retention.oldest(request.workspace, app.clock.now());
     let storage = Arc::clone(&app.storage);
-    let read = blocking(move || {
+    let read = super::blocking(limits::ANSWER_TIMEOUT, move || {
         storage.with(|store| {
             let newest = store.history(&newest)?.events.pop();
             let passed = match begin {
@@ -233,7 +233,7 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
             Ok(Ok((passed, newest)))
         })
     });
-    let (passed, newest) = match read.await {
+    let (passed, newest) = match read.await.map_err(|error| error.answer())? {
         Ok(Ok(found)) => found.map_err(|error| error.answer())?,
         Ok(Err(error)) => return Err(failed(&error).answer()),
         Err(_closed) => return Err(ApiError::unavailable().answer()),
@@ -251,10 +251,6 @@ async fn first_place(app: &App, request: &EventStreamRequest) -> Result<StreamPl
 fn failed(error: &HistoryError) -> ApiError {
     tracing::error!(error = chain(error), "failed to read the event history");
     ApiError::internal()
-}
-
-async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(read).await.expect("reading the history does not panic")
 }
 
 /// One open stream.
@@ -301,13 +297,9 @@ impl Stream {
             self.projected.borrow_and_update();
             let now = self.clock.now();
             let page = match self.read().await {
-                Ok(Ok(page)) => page,
-                Ok(Err(error)) => {
-                    failed(&error);
-                    return End::Broken;
-                }
                 // The store is being opened again.
-                Err(_closed) => HistoryPage { events: Vec::new(), more: false },
+                Ok(page) => page.unwrap_or(HistoryPage { events: Vec::new(), more: false }),
+                Err(end) => return end,
             };
             let more = page.more;
             if let Err(end) = self.show(page, now).await {
@@ -325,8 +317,8 @@ impl Stream {
         }
     }
 
-    /// The events that follow.
-    async fn read(&self) -> Result<Result<HistoryPage, HistoryError>, Closed> {
+    /// The events that follow; `None` while the store is closed.
+    async fn read(&self) -> Result<Option<HistoryPage>, End> {
         let workspace = self.request.workspace.bytes();
         let place = self.place;
         // All types are read, so that the place moves on past those that are not wanted.
@@ -338,7 +330,15 @@ impl Stream {
             ..HistoryQuery::all(workspace)
         };
         let storage = Arc::clone(&self.storage);
-        blocking(move || storage.with(|store| Ok(store.history(&query)?))).await
+        match super::blocking(limits::ANSWER_TIMEOUT, move || storage.with(|store| store.history(&query))).await {
+            Ok(Ok(Ok(page))) => Ok(Some(page)),
+            Ok(Ok(Err(error))) => {
+                failed(&error.into());
+                Err(End::Broken)
+            }
+            Ok(Err(_closed)) => Ok(None),
+            Err(_unavailable) => Err(End::Broken),
+        }
     }
 
     async fn show(&mut self, page: HistoryPage, now: Timestamp) -> Result<(), End> {
