@@ -100,6 +100,8 @@ pub const QUIET_TIMEOUT: Duration = Duration::from_secs(300);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Time for callbacks under way to end when the server stops; the rest is sent after the next start.
 pub const DELIVERY_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time for those who read the store to end when the server stops: it cannot be closed before.
+pub const STORE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Event streams open at the same time, in all and of one account. Reference: extensions, section 9.
 pub const EVENT_STREAMS_MAX: usize = 1_024;

@@ -170,9 +170,14 @@ impl Server {
             for thread in self.threads {
                 log_panic(thread.join().is_ok(), "thread");
             }
-            self.storage.close();
         });
         log_panic(ended.await.is_ok(), "stop");
+        let closing = tokio::task::spawn_blocking(move || self.storage.close());
+        match tokio::time::timeout(limits::STORE_CLOSE_TIMEOUT, closing).await {
+            Ok(closed) => log_panic(closed.is_ok(), "close"),
+            // Everything is stored; the next start does what closing would have done.
+            Err(_elapsed) => tracing::info!("somebody still reads the store; it is left open"),
+        }
     }
 }
 
@@ -473,5 +478,32 @@ fn delivery_settings(configuration: &Configuration, epoch: pointsman_store::Epoc
         guaranteed: callbacks.guaranteed.then_some(guaranteed),
         voice_authorization: voice_authorization(&configuration.voice),
         epoch: epoch.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_reads_the_store_for_long_does_not_keep_the_server() {
+        let configuration =
+            Configuration { listen: "127.0.0.1:0".parse().unwrap(), in_memory: true, ..Configuration::default() };
+        let server = Server::start(configuration).await.unwrap();
+        let storage = Arc::clone(&server.storage);
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = std::sync::mpsc::channel();
+        let reading = std::thread::spawn(move || {
+            storage.with(|_| {
+                begin.send(()).unwrap();
+                ended.recv()
+            })
+        });
+        begun.recv().unwrap();
+        tokio::time::timeout(Duration::from_secs(10), server.stop()).await.expect("it stops in time");
+        drop(end);
+        reading.join().unwrap().unwrap().unwrap_err();
     }
 }

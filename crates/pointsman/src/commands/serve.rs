@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use pointsman_server::configuration::{self, Loaded};
 use pointsman_server::{Server, logging};
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::Settings;
@@ -22,8 +23,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!(given, known, "an environment variable has no effect; did you mean the known one?");
     }
     log_panics();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
-    runtime.block_on(async {
+    let runtime = runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
+    run_on(runtime, async {
         let mut stop = Stop::new()?;
         let server = Server::start(configuration).await?;
         if let Some(account) = server.made_account() {
@@ -51,6 +52,14 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Runs to the end, and does not wait for threads that are still blocked then: what must be stored is stored, and
+/// nobody is left whom what they read is for.
+fn run_on<T>(runtime: Runtime, serving: impl Future<Output = T>) -> T {
+    let outcome = runtime.block_on(serving);
+    runtime.shutdown_background();
+    outcome
 }
 
 /// The signals that stop the server.
@@ -82,4 +91,24 @@ fn log_panics() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(message, place, "assertion failed: this is a bug of pointsman");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_blocked_does_not_keep_the_process() {
+        let runtime = runtime::Builder::new_multi_thread().build().unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = std::sync::mpsc::channel();
+        run_on(runtime, async {
+            tokio::task::spawn_blocking(move || {
+                begin.send(()).unwrap();
+                ended.recv()
+            });
+            begun.recv().unwrap();
+        });
+        drop(end);
+    }
 }
