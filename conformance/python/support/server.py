@@ -33,6 +33,8 @@ class Server:
         self.process: subprocess.Popen | None = None
         self.url = ""
         self.log_path = self.data_dir.parent / f"{self.data_dir.name}.log"
+        #: What the program is started with: a command that becomes it.
+        self.prefix: list[str] = []
         #: Where the log goes instead: the path of a device, or the end of a pipe.
         self.log_to: str | int | None = None
 
@@ -40,7 +42,7 @@ class Server:
         """Starts the process and waits for the ready line."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("POINTSMAN_")}
         environment.update(POINTSMAN_ACCOUNT_SID=ACCOUNT_SID, POINTSMAN_AUTH_TOKEN=AUTH_TOKEN, **self.environment)
-        command = [str(binary()), "serve", "--listen", listen, "--data-dir", str(self.data_dir), *self.options]
+        command = [*self.prefix, str(binary()), "serve", "--listen", listen, "--data-dir", str(self.data_dir), *self.options]
         with open(self.log_to or self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         lines: queue.Queue[str | None] = queue.Queue()

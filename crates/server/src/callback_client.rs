@@ -22,6 +22,10 @@ use crate::logging::chain;
 use crate::lookups::{Asker, Lookups};
 use crate::networks::NetworkRules;
 
+/// The process, and the system, has as many files open as it may: the same on every Unix.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+
 /// Sends callbacks: no redirects, no proxy, addresses within the network rules.
 #[derive(Clone, Debug)]
 pub(crate) struct CallbackClient {
@@ -160,11 +164,21 @@ impl CallbackClient {
             timeout: Duration::from_millis(attempt.connect_timeout_ms.into()),
             stage: Arc::new(Mutex::new(Stage::Connecting)),
         };
-        let exchange = CONNECTING.scope(connecting, self.exchange(attempt));
-        match tokio::time::timeout(total, exchange).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(error)) => failure(&error),
-            Err(_elapsed) => AttemptResult::TimedOut,
+        let until = tokio::time::Instant::from_std(clock::instant() + total);
+        loop {
+            let exchange = CONNECTING.scope(connecting.clone(), self.exchange(attempt));
+            match tokio::time::timeout_at(until, exchange).await {
+                Ok(Ok(result)) => return result,
+                // That is nothing of the receiver's, and soon there may be one.
+                Ok(Err(error))
+                    if lacks_files(&error) && clock::instant() + limits::CALLBACK_FILES_PAUSE < until.into_std() =>
+                {
+                    tracing::debug!(error = error.source().map(chain), "a callback waits for a file");
+                    tokio::time::sleep(limits::CALLBACK_FILES_PAUSE).await;
+                }
+                Ok(Err(error)) => return failure(&error),
+                Err(_elapsed) => return AttemptResult::TimedOut,
+            }
         }
     }
 
@@ -336,6 +350,18 @@ fn is_unanswered(error: &reqwest::Error) -> bool {
         }
         if let Some(error) = inner.downcast_ref::<io::Error>() {
             return matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe);
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+/// Whether this server, or its machine, has as many files open as it may.
+fn lacks_files(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return matches!(error.raw_os_error(), Some(EMFILE | ENFILE));
         }
         cause = inner.source();
     }

@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod limits;
 pub mod logging;
 pub mod networks;
+pub mod open_files;
 
 mod backlog;
 mod callback_client;

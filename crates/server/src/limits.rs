@@ -130,6 +130,10 @@ pub const LOOKUPS_MAX: usize = 256;
 /// the account and one more.
 pub const LOOKUPS_SHARE_OF_ACCOUNT: usize = 2;
 pub const LOOKUPS_SHARE_OF_WORKSPACE: usize = 4;
+/// Pause after a callback for which no file of the server was free.
+pub const CALLBACK_FILES_PAUSE: Duration = Duration::from_millis(250);
+/// Files that the store has open: days of the event history with their logs for the most part.
+pub const STORE_FILES: usize = 256;
 /// Pause after a connection could not be accepted.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Workspaces whose events have a retention of their own.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use pointsman_server::configuration::{self, Loaded};
-use pointsman_server::{Server, logging};
+use pointsman_server::{Server, logging, open_files};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,6 +23,7 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
         tracing::warn!(given, known, "an environment variable has no effect; did you mean the known one?");
     }
     log_panics();
+    open_files::raise(&configuration);
     let runtime = runtime::Builder::new_multi_thread().enable_all().build().context("cannot start a runtime")?;
     run_on(runtime, async {
         let mut stop = Stop::new()?;
