@@ -162,7 +162,7 @@ fn check_workspace(store: &SqliteStore, stream: StreamId, limits: Limits) -> Res
 
 /// Brings the event history to where the journal stands, as a server does when it starts.
 pub fn project(store: &dyn Store) -> Result<(), String> {
-    projector::catch_up(store, &mut |_| {})
+    projector::catch_up(store, &mut |_, _| {})
 }
 
 /// Which events to take out.

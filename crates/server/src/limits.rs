@@ -109,6 +109,9 @@ pub const EVENT_STREAMS_PER_ACCOUNT_MAX: usize = 128;
 /// Events that a stream reads at once, and bytes after which it hands over what it has of them.
 pub const EVENT_STREAM_PAGE: usize = 64;
 pub const EVENT_STREAM_FRAME_BYTES: usize = 32 << 10;
+/// A stream looks for something new no more often: with the projection's delay a new event is shown within about a
+/// quarter of a second all the same.
+pub const EVENT_STREAM_INTERVAL: Duration = Duration::from_millis(100);
 /// A stream that has nothing to say shows that it lives this often.
 pub const EVENT_STREAM_HEART_BEAT: Duration = Duration::from_secs(10);
 /// Time for open streams to be closed when the server stops.

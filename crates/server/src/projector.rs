@@ -3,8 +3,9 @@
 //! It is handed the events of each commit; when it falls behind, or starts, it reads them from the journal. How far it
 //! has come is told by a watch channel, for queries that must see what their caller has seen.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use pointsman_engine::PublicEvent;
@@ -48,6 +49,7 @@ pub(crate) struct ProjectorHandle {
     /// Events handed over and not written yet.
     waiting: Arc<AtomicUsize>,
     position: watch::Receiver<Position>,
+    followers: Arc<Followers>,
 }
 
 /// What the projector thread needs.
@@ -57,6 +59,20 @@ pub(crate) struct Projector {
     messages: Receiver<ProjectorMessage>,
     waiting: Arc<AtomicUsize>,
     position: watch::Sender<Position>,
+    followers: Arc<Followers>,
+}
+
+/// Who waits for events of single workspaces, by workspace; `None` when nothing comes any more. Holds as many as there
+/// are followers, and no workspace without one.
+#[derive(Debug)]
+struct Followers(Mutex<Option<BTreeMap<[u8; 16], watch::Sender<()>>>>);
+
+/// Is told when the history may have got events of one workspace, and of no other.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    followers: Arc<Followers>,
+    workspace: [u8; 16],
+    news: watch::Receiver<()>,
 }
 
 /// The projector thread has ended.
@@ -92,9 +108,10 @@ impl ProjectorHandle {
         let _ = self.messages.send(ProjectorMessage::Last);
     }
 
-    /// How far the history has come, to be watched.
-    pub(crate) fn position(&self) -> watch::Receiver<Position> {
-        self.position.clone()
+    /// Follows one workspace: what is written from now on is told.
+    pub(crate) fn follow(&self, workspace: [u8; 16]) -> Follower {
+        let news = self.followers.add(workspace);
+        Follower { followers: Arc::clone(&self.followers), workspace, news }
     }
 
     /// Waits until the history holds everything up to a position.
@@ -104,6 +121,56 @@ impl ProjectorHandle {
             self.hurry();
         }
         projected.wait_for(|projected| position <= *projected).await.map(drop).map_err(|_| Ended)
+    }
+}
+
+impl Followers {
+    fn add(&self, workspace: [u8; 16]) -> watch::Receiver<()> {
+        let mut followers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match followers.as_mut() {
+            Some(followers) => followers.entry(workspace).or_insert_with(|| watch::Sender::new(())).subscribe(),
+            // Nobody holds its sender: it says that it has ended.
+            None => watch::Sender::new(()).subscribe(),
+        }
+    }
+
+    fn tell(&self, workspaces: BTreeSet<[u8; 16]>) {
+        let followers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(followers) = followers.as_ref().filter(|followers| !followers.is_empty()) else { return };
+        for workspace in workspaces {
+            if let Some(news) = followers.get(&workspace) {
+                news.send_replace(());
+            }
+        }
+    }
+}
+
+impl Follower {
+    /// What was told so far counts no longer.
+    pub(crate) fn forget_news(&mut self) {
+        self.news.borrow_and_update();
+    }
+
+    /// Waits until something is told that was not forgotten.
+    pub(crate) async fn news(&mut self) -> Result<(), Ended> {
+        self.news.changed().await.map_err(|_| Ended)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut followers = self.followers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(followers) = followers.as_mut() else { return };
+        // Its own receiver is the last one.
+        if followers.get(&self.workspace).is_some_and(|news| news.receiver_count() <= 1) {
+            followers.remove(&self.workspace);
+        }
+    }
+}
+
+impl Drop for Projector {
+    fn drop(&mut self) {
+        *self.followers.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -117,8 +184,14 @@ impl Projector {
         let (sender, messages) = crossbeam_channel::bounded(limits::PROJECTIONS_WAITING_MAX);
         let (position, projected) = watch::channel(position);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let handle = ProjectorHandle { messages: sender, waiting: Arc::clone(&waiting), position: projected };
-        (Projector { storage, metrics, messages, waiting, position }, handle)
+        let followers = Arc::new(Followers(Mutex::new(Some(BTreeMap::new()))));
+        let handle = ProjectorHandle {
+            messages: sender,
+            waiting: Arc::clone(&waiting),
+            position: projected,
+            followers: Arc::clone(&followers),
+        };
+        (Projector { storage, metrics, messages, waiting, position, followers }, handle)
     }
 
     /// Runs until it is told to end; the history is complete then, if the store works.
@@ -210,6 +283,7 @@ impl Projector {
                     "wrote to the event history"
                 );
                 self.position.send_replace(up_to);
+                self.followers.tell(rows.iter().map(|row| row.workspace).collect());
                 true
             }
             Ok(Ok(false)) => false,
@@ -227,7 +301,10 @@ impl Projector {
     }
 
     fn read_on(&self, store: &dyn Store) -> Result<(), String> {
-        catch_up(store, &mut |position| self.position.send_modify(|known| *known = position))
+        catch_up(store, &mut |position, workspaces| {
+            self.position.send_replace(position);
+            self.followers.tell(workspaces);
+        })
     }
 
     fn forget(&self, deleted: Vec<StreamId>) {
@@ -240,11 +317,12 @@ impl Projector {
     }
 }
 
-/// Brings the history to where the journal stands; tells each position on the way.
-pub(crate) fn catch_up(store: &dyn Store, reached: &mut dyn FnMut(Position)) -> Result<(), String> {
+/// Brings the history to where the journal stands; tells each position on the way, and the workspaces whose events have
+/// come up to it.
+pub(crate) fn catch_up(store: &dyn Store, reached: &mut dyn FnMut(Position, BTreeSet<[u8; 16]>)) -> Result<(), String> {
     let mut up_to = store.history_position();
+    reached(up_to, BTreeSet::new());
     loop {
-        reached(up_to);
         let records = store.read_after(up_to, ReadLimit::default()).map_err(|error| chain(&error))?;
         let Some((last, _)) = records.last() else {
             // What was trimmed has no rows any more.
@@ -262,6 +340,7 @@ pub(crate) fn catch_up(store: &dyn Store, reached: &mut dyn FnMut(Position)) -> 
         }
         store.project(last, &rows).map_err(|error| chain(&error))?;
         up_to = last;
+        reached(up_to, rows.iter().map(|row| row.workspace).collect());
     }
 }
 
@@ -275,5 +354,50 @@ fn row(position: Position, workspace: [u8; 16], event: &PublicEvent) -> HistoryR
         at_ms: event.at.0,
         references: event.references().into_iter().map(history::stored_reference).collect(),
         payload: public_event::encode(event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pointsman_store::MemoryStore;
+
+    use super::*;
+
+    fn projector() -> (Projector, ProjectorHandle) {
+        let storage = Storage::open(Box::new(|| Ok(Box::new(MemoryStore::new())))).unwrap();
+        Projector::new(Arc::new(storage), Arc::new(Metrics::new()), Position::ZERO)
+    }
+
+    impl Projector {
+        /// Has followers hear of workspaces.
+        pub(crate) fn tell(&self, workspaces: &[[u8; 16]]) {
+            self.followers.tell(workspaces.iter().copied().collect());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_follower_hears_of_its_own_workspace_alone() {
+        let (projector, handle) = projector();
+        let (mut one, mut other, twin) = (handle.follow([1; 16]), handle.follow([2; 16]), handle.follow([1; 16]));
+        projector.tell(&[[1; 16], [3; 16]]);
+        one.news().await.unwrap();
+        assert!(!other.news.has_changed().unwrap() && twin.news.has_changed().unwrap());
+        drop(one);
+        let followed = || projector.followers.0.lock().unwrap().as_ref().unwrap().len();
+        assert_eq!(followed(), 2, "one of two that follow the same is left");
+        projector.tell(&[[2; 16]]);
+        other.forget_news();
+        assert!(!other.news.has_changed().unwrap());
+        drop((twin, other));
+        assert_eq!(followed(), 0);
+    }
+
+    #[tokio::test]
+    async fn followers_hear_when_nothing_comes_any_more() {
+        let (projector, handle) = projector();
+        let mut before = handle.follow([1; 16]);
+        drop(projector);
+        assert_eq!(before.news().await, Err(Ended));
+        assert_eq!(handle.follow([1; 16]).news().await, Err(Ended));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! projector ──► history ──► page of events ──► frame ──► body ──► socket
-//!      └─ position (watch) ───┘ one at a time: a slow reader is read for later, never buffered
+//!      └─ news of its workspace ─┘ one at a time: a slow reader is read for later, never buffered
 //! ```
 //!
 //! A stream reads the history and nothing else, so that what it shows is durable and in order. It keeps its place as
@@ -24,7 +24,7 @@ use pointsman_api::{Answer, ApiError, EventStreamRequest, Header, StreamBegin, e
 use pointsman_dispatcher::Caller;
 use pointsman_engine::{Account, EventKind, PublicEvent, Sid, Timestamp};
 use pointsman_record::public_event;
-use pointsman_store::{HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
+use pointsman_store::{HistoryEvent, HistoryKey, HistoryOrder, HistoryPage, HistoryQuery, Position};
 use tokio::sync::{mpsc, watch};
 
 use super::App;
@@ -34,6 +34,7 @@ use crate::limits;
 use crate::listener::stopped;
 use crate::logging::chain;
 use crate::metrics::Metrics;
+use crate::projector::{Ended, Follower};
 use crate::storage::Storage;
 
 const DAY_MS: i64 = 86_400_000;
@@ -175,6 +176,7 @@ pub(super) async fn open(
         return Ok((answer, None));
     }
     let (pieces, body) = mpsc::channel(1);
+    let workspace = request.workspace;
     let stream = Stream {
         room,
         caller,
@@ -185,7 +187,7 @@ pub(super) async fn open(
         accounts: Arc::clone(&app.accounts),
         storage: Arc::clone(&app.storage),
         clock: Arc::clone(&app.clock),
-        projected: app.projector.position(),
+        follower: app.projector.follow(workspace.bytes()),
         stopping: app.streams.stopping.clone(),
         pieces,
         written: clock::instant(),
@@ -264,7 +266,7 @@ struct Stream {
     accounts: Arc<crate::accounts::AccountsKeeper>,
     storage: Arc<Storage>,
     clock: Arc<clock::Clock>,
-    projected: watch::Receiver<Position>,
+    follower: Follower,
     stopping: watch::Receiver<bool>,
     pieces: mpsc::Sender<Result<Bytes, Broken>>,
     /// When something was handed over last.
@@ -280,6 +282,16 @@ enum End {
     Broken,
 }
 
+/// What a stream waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wait {
+    Until(tokio::time::Instant),
+    /// There may be something new of its Workspace; what comes in quick succession is read together.
+    News {
+        not_before: tokio::time::Instant,
+    },
+}
+
 impl Stream {
     async fn run(mut self) {
         let (workspace_sid, account) = (self.request.workspace, self.room.account);
@@ -293,16 +305,22 @@ impl Stream {
 
     async fn write_all(&mut self) -> End {
         loop {
-            // Marked before the read: what is projected meanwhile wakes this again.
-            self.projected.borrow_and_update();
+            // Forgotten before the read: what is written meanwhile wakes this again.
+            self.follower.forget_news();
+            let began = tokio::time::Instant::from_std(clock::instant());
             let now = self.clock.now();
             let page = match self.read().await {
-                // The store is being opened again.
-                Ok(page) => page.unwrap_or(HistoryPage { events: Vec::new(), more: false }),
+                Ok(page) => page,
                 Err(end) => return end,
             };
-            let more = page.more;
-            if let Err(end) = self.show(page, now).await {
+            let Some(HistoryPage { events, more }) = page else {
+                // The store is being opened again; nobody tells when it is.
+                if let Err(end) = self.wait(Wait::Until(began + limits::RECOVERY_PAUSE)).await {
+                    return end;
+                }
+                continue;
+            };
+            if let Err(end) = self.show(events, now).await {
                 return end;
             }
             if more {
@@ -311,7 +329,7 @@ impl Stream {
             if !self.request.follow {
                 return End::Complete;
             }
-            if let Err(end) = self.wait().await {
+            if let Err(end) = self.wait(Wait::News { not_before: began + limits::EVENT_STREAM_INTERVAL }).await {
                 return end;
             }
         }
@@ -341,9 +359,9 @@ impl Stream {
         }
     }
 
-    async fn show(&mut self, page: HistoryPage, now: Timestamp) -> Result<(), End> {
+    async fn show(&mut self, events: Vec<HistoryEvent>, now: Timestamp) -> Result<(), End> {
         let mut frame = String::new();
-        for stored in page.events {
+        for stored in events {
             if !self.request.follow && self.place.last < Some(stored.key) {
                 self.hand_over(frame).await?;
                 return Err(End::Complete);
@@ -414,23 +432,43 @@ impl Stream {
         }
     }
 
-    /// Waits until there may be something new; shows now and then that the stream lives.
-    async fn wait(&mut self) -> Result<(), End> {
-        let next_beat = tokio::time::Instant::from_std(self.written + limits::EVENT_STREAM_HEART_BEAT);
-        tokio::select! {
-            biased;
-            () = stopped(&mut self.stopping) => Err(End::Complete),
-            () = self.pieces.closed() => Err(End::Complete),
-            () = tokio::time::sleep_until(next_beat) => self.send(self.format.heart_beat()).await,
-            // The projector has ended, and with it the server.
-            changed = self.projected.changed() => changed.map_err(|_| End::Complete),
+    /// Waits; shows now and then that the stream lives.
+    async fn wait(&mut self, until: Wait) -> Result<(), End> {
+        loop {
+            let next_beat = tokio::time::Instant::from_std(self.written + limits::EVENT_STREAM_HEART_BEAT);
+            let Stream { stopping, pieces, follower, .. } = self;
+            let awaited = async {
+                match until {
+                    Wait::Until(instant) => tokio::time::sleep_until(instant).await,
+                    Wait::News { not_before } => {
+                        tokio::time::sleep_until(not_before).await;
+                        // Last, for what is heard here is not heard again.
+                        follower.news().await?;
+                    }
+                }
+                Ok(())
+            };
+            tokio::select! {
+                biased;
+                () = stopped(stopping) => return Err(End::Complete),
+                () = pieces.closed() => return Err(End::Complete),
+                () = tokio::time::sleep_until(next_beat) => self.send(self.format.heart_beat()).await?,
+                // The projector has ended, and with it the server.
+                over = awaited => return over.map_err(|Ended| End::Complete),
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pointsman_engine::accounts::Accounts;
+    use pointsman_store::MemoryStore;
+
     use super::*;
+    use crate::accounts::AccountsKeeper;
+    use crate::configuration::ClockMode;
+    use crate::projector::{Projector, ProjectorHandle};
 
     fn streams() -> Arc<Streams> {
         let (_, stopping) = watch::channel(false);
@@ -465,6 +503,64 @@ mod tests {
         assert!(streams.enter(account(255)).is_ok());
         drop(rooms);
         assert!(streams.open.lock().unwrap().is_empty());
+    }
+
+    /// A stream of a Workspace without events, its body, and what must live as long.
+    fn stream(follow: bool) -> (Stream, Streamed, (Projector, ProjectorHandle, watch::Sender<bool>)) {
+        let storage = Arc::new(Storage::open(Box::new(|| Ok(Box::new(MemoryStore::new())))).unwrap());
+        let (projector, handle) = Projector::new(Arc::clone(&storage), Arc::new(Metrics::new()), Position::ZERO);
+        let (stop, stopping) = watch::channel(false);
+        let (pieces, body) = mpsc::channel(1);
+        let workspace = Sid::from_bytes([1; 16]);
+        let stream = Stream {
+            room: streams().enter(account(1)).unwrap(),
+            caller: Caller { account: account(1), key: None },
+            account_name: Arc::default(),
+            request: EventStreamRequest {
+                workspace,
+                account: account(1),
+                kinds: Vec::new(),
+                begin: StreamBegin::Start,
+                follow,
+            },
+            format: Format::Lines,
+            place: StreamPlace { passed: None, from: Timestamp(0), last: None },
+            accounts: Arc::new(AccountsKeeper::new(Accounts::default(), 0)),
+            storage,
+            clock: Arc::new(clock::Clock::start(ClockMode::Virtual, None)),
+            follower: handle.follow(workspace.bytes()),
+            stopping,
+            pieces,
+            written: clock::instant(),
+        };
+        (stream, Streamed(body), (projector, handle, stop))
+    }
+
+    #[tokio::test]
+    async fn a_stream_looks_again_when_there_is_news_and_not_too_often() {
+        let (mut stream, _body, (projector, _handle, _stop)) = stream(true);
+        let not_before = tokio::time::Instant::from_std(clock::instant() + limits::EVENT_STREAM_INTERVAL);
+        projector.tell(&[stream.request.workspace.bytes()]);
+        stream.wait(Wait::News { not_before }).await.unwrap();
+        assert!(not_before.into_std() <= clock::instant());
+        let quiet = tokio::time::timeout(limits::EVENT_STREAM_INTERVAL, stream.wait(Wait::News { not_before }));
+        assert!(quiet.await.is_err(), "what was heard is not heard again");
+        projector.tell(&[[2; 16]]);
+        let foreign = tokio::time::timeout(limits::EVENT_STREAM_INTERVAL, stream.wait(Wait::News { not_before }));
+        assert!(foreign.await.is_err(), "news of another Workspace");
+        drop(projector);
+        assert_eq!(stream.wait(Wait::News { not_before }).await, Err(End::Complete));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_follows_waits_for_a_store_that_is_being_opened_again() {
+        let (mut stream, _body, (_projector, _handle, stop)) = stream(true);
+        stream.storage.close();
+        let waiting = tokio::time::timeout(limits::EVENT_STREAM_INTERVAL, stream.write_all());
+        assert!(waiting.await.is_err());
+        stream.storage.reopen().unwrap();
+        stop.send_replace(true);
+        assert_eq!(stream.write_all().await, End::Complete);
     }
 
     #[test]
