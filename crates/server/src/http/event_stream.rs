@@ -314,6 +314,9 @@ impl Stream {
                 Err(end) => return end,
             };
             let Some(HistoryPage { events, more }) = page else {
+                if !self.request.follow {
+                    return End::Broken;
+                }
                 // The store is being opened again; nobody tells when it is.
                 if let Err(end) = self.wait(Wait::Until(began + limits::RECOVERY_PAUSE)).await {
                     return end;
@@ -550,6 +553,15 @@ mod tests {
         assert!(foreign.await.is_err(), "news of another Workspace");
         drop(projector);
         assert_eq!(stream.wait(Wait::News { not_before }).await, Err(End::Complete));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_ends_with_what_there_is_looks_complete_only_when_it_is() {
+        let (mut whole, _body, _kept) = stream(false);
+        assert_eq!(whole.write_all().await, End::Complete);
+        let (mut cut, _body, _kept) = stream(false);
+        cut.storage.close();
+        assert_eq!(cut.write_all().await, End::Broken);
     }
 
     #[tokio::test]
