@@ -35,6 +35,15 @@ def worker_call(desk, task) -> str:
     return attributes_of(desk, task)["worker_call_sid"]
 
 
+def hung_up(voice, call: str) -> list[str]:
+    """What was asked of a call that is to end."""
+    return [asked["Status"] for asked in voice.asked(f"/Calls/{call}")]
+
+
+OTHER = "CA" + "e" * 32
+"""A call that no answer of the voice API has named."""
+
+
 # Dequeue
 
 
@@ -230,6 +239,8 @@ def test_a_deleted_task_lets_the_telephone_ring_no_longer(desk, voice):
     desk.clock.quiet()
     assert [request["Status"] for request in voice.asked(f"/Calls/{call}")] == ["completed"]
     assert voice.send(request["StatusCallback"], CallSid=call, CallStatus="completed").status_code == 404
+    leg = voice.send(request["Url"], CallSid=call, CallStatus="in-progress")
+    assert (leg.status_code, "<Hangup/>" in leg.text) == (200, True), "who has answered all the same is let go"
 
 
 def test_a_deleted_workspace_lets_its_telephones_ring_no_longer(desk, voice):
@@ -442,6 +453,108 @@ def test_a_report_of_the_caller_is_not_one_of_the_worker(desk, voice, status):
     voice.report(request, call_of(voice, request), "in-progress", SequenceNumber="2")
     desk.clock.quiet()
     assert status_of(desk, task, reservation) == "accepted"
+
+
+def test_a_second_call_of_a_request_is_hung_up_and_meets_nobody(desk, voice):
+    """A provider that does not know the token of a request that is made again places another call."""
+    task = inbound(desk)
+    reservation = desk.offer(task)
+
+    def answer(request):
+        voice.report(request, OTHER, "ringing")
+        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers["/Calls"] = answer
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    second = call_of(voice, request)
+    assert worker_call(desk, task) == OTHER, "the first that was told of"
+    assert hung_up(voice, second) == ["completed"]
+    third = "CA" + "f" * 32
+    voice.report(request, third, "ringing")
+    voice.report(request, OTHER, "in-progress")
+    desk.clock.quiet()
+    assert hung_up(voice, third) == ["completed"]
+    voice.report(request, third, "completed")
+    for call in (second, third):
+        assert "<Hangup/>" in voice.send(request["Url"], CallSid=call, CallStatus="in-progress").text
+    assert f">{reservation.sid}</Conference>" in voice.send(request["Url"], CallSid=OTHER).text
+    assert hung_up(voice, OTHER) == []
+    assert status_of(desk, task, reservation) == "accepted"
+
+
+def test_a_former_call_that_nobody_knew_is_hung_up_when_it_is_told_of(desk, voice):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+    voice.answers["/Calls"] = (504, {})
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://a.example/x")
+    desk.clock.quiet()
+    (former,) = voice.asked("/Calls")
+    del voice.answers["/Calls"]
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    _, request = voice.asked("/Calls")
+    voice.report(former, OTHER, "ringing")
+    desk.clock.quiet()
+    assert hung_up(voice, OTHER) == ["completed"]
+    voice.report(former, OTHER, "completed")
+    voice.report(former, call_of(voice, request), "ringing")
+    desk.clock.quiet()
+    assert (hung_up(voice, OTHER), hung_up(voice, call_of(voice, request))) == (["completed"], [])
+    assert status_of(desk, task, reservation) == "pending"
+
+
+@pytest.mark.parametrize("instruction", ["dequeue", "conference", "call"])
+def test_a_call_that_was_told_of_goes_on_although_the_answer_is_lost(desk, voice, instruction):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+
+    def answer(request):
+        voice.report(request, OTHER, "in-progress")
+        return 504, {}
+
+    path = f"/Conferences/{task.sid}/Participants" if instruction == "conference" else "/Calls"
+    voice.answers[path] = answer
+    more = {"call_from": "+1", "call_url": "https://a.example/x", "call_accept": True} if instruction == "call" else {}
+    reservation.update(instruction=instruction, **more)
+    desk.clock.quiet()
+    assert hung_up(voice, OTHER) == []
+    assert status_of(desk, task, reservation) == ("pending" if instruction == "conference" else "accepted")
+    assert len(voice.asked(f"/Calls/{CALLER}")) == (0 if instruction == "call" else 1)
+
+
+@pytest.mark.parametrize("call", ["nonsense", "CA12", "CB" + "1" * 32, "CA" + "1" * 32 + "/../x"])
+def test_a_report_of_no_call_changes_nothing(desk, voice, call):
+    task = inbound(desk)
+    reservation = desk.offer(task)
+
+    def answer(request):
+        voice.report(request, call, "in-progress")
+        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers["/Calls"] = answer
+    reservation.update(instruction="dequeue")
+    desk.clock.quiet()
+    (request,) = voice.asked()
+    assert worker_call(desk, task) == call_of(voice, request)
+    assert status_of(desk, task, reservation) == "pending"
+
+
+@pytest.mark.parametrize("until", ["called", "deleted"])
+def test_hanging_up_is_tried_again_and_told_of_when_it_is_in_vain(desk, voice, voice_server, until):
+    task, reservation, request = dequeued(desk, voice)
+    call = worker_call(desk, task)
+    voice.answers[f"/Calls/{call}"] = (503, {"message": f"not now: {until}"})
+    if until == "deleted":
+        desk.context.tasks(task.sid).delete()
+    else:
+        desk.context.tasks(task.sid).update(assignment_status="canceled", reason="changed my mind")
+    desk.clock.quiet()
+    assert hung_up(voice, call) == ["completed"] * 3
+    assert len({asked.token for asked in voice.asked(f"/Calls/{call}")}) == 1
+    told = [line for line in voice_server.log().splitlines() if reservation.sid in line and f"not now: {until}" in line]
+    assert len(told) == 1, "the operator is told that a telephone rings on"
 
 
 def test_a_call_that_is_placed_for_nobody_is_not_that_of_the_attributes(desk, voice):
@@ -786,6 +899,12 @@ def conferenced_with_two(desk, voice, task_of=inbound):
     calls = voice.asked(f"/Conferences/{task.sid}/Participants")
     assert [request["To"] for request in calls] == ["client:ann", "client:bob"]
     return task, reservations, calls
+
+
+@pytest.mark.parametrize("timeout, expected", [(1, "5"), (5, "5"), (999, "600")])
+def test_a_participant_rings_as_long_as_the_voice_api_allows(desk, voice, timeout, expected):
+    _, _, request = conferenced(desk, voice, timeout=timeout)
+    assert request["Timeout"] == expected
 
 
 @pytest.mark.parametrize("told", [0, 1], ids=["told at the first address", "told at the second address"])
@@ -1380,9 +1499,15 @@ def test_a_worker_who_calls_in_takes_the_caller_of_a_reservation(desk, voice):
     assert status_of(desk, task, reservation) == "accepted"
     desk.clock.quiet()
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    another = voice.send(url, CallSid="CA" + "8" * 32)
+    assert (another.status_code, another.json()["code"]) == (400, 14217)
     again = voice.send(url, CallSid="CA" + "9" * 32)
-    assert (again.status_code, again.json()["code"]) == (400, 14217)
+    assert (again.status_code, again.text) == (200, answer.text), "its provider heard no answer"
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1, "the caller is there already"
     voice.send(action_of(answer.text), CallSid="CA" + "9" * 32)
+    again = voice.send(url, CallSid="CA" + "9" * 32)
+    assert (again.status_code, again.json()["code"]) == (400, 14217), "the conversation is over"
     assert status_of(desk, task, reservation) == "wrapping"
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "Break"
 

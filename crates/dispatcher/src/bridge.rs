@@ -118,7 +118,7 @@ pub(crate) fn answered(
 pub(crate) fn hang_up(state: &State, api: &VoiceApi, call: &AbandonedCall) -> Arc<Delivery> {
     let reservation = call.reservation;
     let about = About { sid: derived(reservation, ABANDONED), reservation, at: state.now() };
-    delivery(state.workspace(), requests::call_url(api, &call.worker_call), end_of_call(about))
+    delivery(state.workspace(), requests::hang_up_url(api, &call.worker_call), end_of_call(about))
 }
 
 /// Ends a call that was placed when its reservation, or the whole Workspace, was gone already.
@@ -129,11 +129,20 @@ pub(crate) fn hang_up_late(
     at: Timestamp,
 ) -> Option<Arc<Delivery>> {
     let VoiceRequest { workspace, account, step, about } = *request;
-    let call = api_answer::read(step, outcome).ok()?.placed?;
+    let call = match api_answer::read(step, outcome) {
+        Ok(success) => success.placed?,
+        Err(refusal) => {
+            if step == VoiceStep::HangUp && !refusal.is_hung_up() {
+                warn(DEQUEUE_REFUSED, workspace, about.reservation, &refusal.problem);
+            }
+            return None;
+        }
+    };
     // A reservation may have more than one such call.
     let sid = derived(Sid::from_bytes(about.sid), 0);
     let content = end_of_call(About { sid, at, ..about });
-    Some(Arc::new(Delivery { workspace, account, url: requests::call_url(api, &call).into(), content, failure: None }))
+    let url = requests::hang_up_url(api, &call).into();
+    Some(Arc::new(Delivery { workspace, account, url, content, failure: None }))
 }
 
 fn end_of_call(about: About) -> Content {
@@ -374,8 +383,10 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
 
     /// Nobody waits for the answer any more; a call that it tells of must not go on ringing.
     fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
-        if let Ok(Success { placed: Some(call), .. }) = api_answer::read(step, outcome) {
-            self.end_call(&call);
+        match api_answer::read(step, outcome) {
+            Ok(Success { placed: Some(call), .. }) => self.end_call(&call),
+            Err(refusal) if step == VoiceStep::HangUp => self.is_refused(step, &refusal),
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -405,8 +416,7 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
             VoiceStep::Redirect => self.refuse(VoiceVerb::Redirect, refusal.code, &refusal.problem),
             VoiceStep::RedirectOnly => self.warn(REDIRECT_REFUSED, &refusal.problem),
             VoiceStep::Supervise => self.warn(CONFERENCE_REFUSED, &refusal.problem),
-            // A call that is over cannot be hung up.
-            VoiceStep::HangUp if matches!(refusal.status, Some(400 | 404 | 409 | 410)) => {}
+            VoiceStep::HangUp if refusal.is_hung_up() => {}
             VoiceStep::HangUp => self.warn(DEQUEUE_REFUSED, &refusal.problem),
         }
     }
@@ -510,6 +520,8 @@ fn delivery(workspace: &Workspace, url: String, content: Content) -> Arc<Deliver
     let Workspace { sid, account, .. } = *workspace;
     Arc::new(Delivery { workspace: sid, account, url: url.into(), content, failure: None })
 }
+
+const HANG_UP: &str = "<Response><Hangup/></Response>";
 
 fn twiml(body: &str) -> Answer {
     let body = format!(r#"<?xml version="1.0" encoding="UTF-8"?>{body}"#);

@@ -21,9 +21,14 @@ pub const BACK_OFF_MS_MAX: u64 = 300_000;
 /// (sections 8.3 and 11.3).
 pub const RING_SECONDS_DEFAULT: i64 = 60;
 pub const VOICE_RING_SECONDS_MAX: i64 = 600;
-/// How often a caller is moved: once, and twice more when the voice API fails or does not answer, within 15 s in all
-/// (reference: events-and-callbacks, section 12.3).
-pub const MOVE_OVERRIDES: &str = "rt=7000&rc=2&rp=5xx,ct,rt";
+/// The shortest that it takes for a participant of a conference.
+pub const PARTICIPANT_RING_SECONDS_MIN: i64 = 5;
+/// How often a caller is moved: once, and twice more when the voice API fails or cannot be reached, within 15 s in all
+/// (reference: events-and-callbacks, section 12.3). One that only does not answer may have moved the caller, who would be
+/// taken out of the conversation by a second request.
+pub const MOVE_OVERRIDES: &str = "rc=2&rp=5xx,ct";
+/// How often a call is hung up: that it is over already does no harm.
+pub const HANG_UP_OVERRIDES: &str = "rt=7000&rc=2&rp=5xx,ct,rt";
 /// Characters of TwiML that the voice API takes with a request (reference: events-and-callbacks, section 11.3).
 pub const TWIML_CHARS_MAX: usize = 4_000;
 /// Bytes read of an assignment callback's answer (section 12.4).

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use pointsman_engine::{Reservation, Sid, State, Task, Workflow, Workspace};
 
+use super::api_answer::is_call_sid;
+
 /// A request to the bridge, its signature checked.
 #[derive(Clone, Debug)]
 pub struct VoiceCallback {
@@ -98,6 +100,11 @@ impl VoiceCallback {
     /// The Workspace, where the address names it.
     pub fn workspace(&self) -> Option<Sid<Workspace>> {
         self.query_value("workspace").and_then(Sid::parse)
+    }
+
+    /// The call that it is about.
+    pub(super) fn call(&self) -> Option<&str> {
+        self.value("CallSid").filter(|call| is_call_sid(call))
     }
 
     pub(super) fn query_value(&self, name: &str) -> Option<&str> {

@@ -71,6 +71,11 @@ impl Refusal {
             Some(_) | None => false,
         }
     }
+
+    /// A call that is over cannot be hung up.
+    pub(super) const fn is_hung_up(&self) -> bool {
+        matches!(self.status, Some(400 | 404 | 409 | 410))
+    }
 }
 
 /// `CA` and 32 hexadecimal digits.

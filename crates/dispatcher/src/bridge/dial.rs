@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pointsman_api::instruction::{FieldValue, VoiceInstruction, VoiceVerb};
 use pointsman_api::{Answer, ApiError, errors};
-use pointsman_engine::{Command, Id, Reservation, Sid, VoiceCall};
+use pointsman_engine::{Command, Id, Reservation, ReservationStatus, Sid, VoiceCall};
 
 use super::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
 use super::{Bridge, ReservationCall, requests, twiml};
@@ -25,6 +25,10 @@ pub(super) fn dial_reservation(
     }
     bridge.with(id, |call| {
         let sid = call.reservation().sid;
+        if call.is_taken_in(callback) {
+            // A provider that heard no answer asks again.
+            return Ok(call.dial_twiml());
+        }
         if call.attribute(&["call_sid"]).is_none() {
             return Err(ApiError::new(&errors::VOICE_CANNOT_DEQUEUE, &[("reservation", &sid)]));
         }
@@ -33,16 +37,32 @@ pub(super) fn dial_reservation(
         }
         call.take_in(callback, activity);
         call.move_caller(&requests::bridge_twiml(&sid.to_string(), Some(&call.afterwards())));
-        let result = VoiceCallbackKind::Reservation(sid, ReservationCallback::DialResult);
-        let over = requests::callback_url(call.bridge.api, result, call.state().workspace().sid);
-        Ok(twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over))))
+        Ok(call.dial_twiml())
     })
 }
 
 impl ReservationCall<'_, '_, '_> {
+    /// Whether the call that asks has the caller already.
+    fn is_taken_in(&self, callback: &VoiceCallback) -> bool {
+        let is_its = callback.call().is_some() && callback.call() == self.call.worker_call.as_deref();
+        let is_talking = self.call.is_answered && !self.call.is_over;
+        is_its
+            && is_talking
+            && self.verb() == Some(VoiceVerb::Dequeue)
+            && self.reservation().status == ReservationStatus::Accepted
+    }
+
+    /// Where the Worker who asks meets the caller, and whom to tell of the end.
+    fn dial_twiml(&self) -> Answer {
+        let sid = self.reservation().sid;
+        let result = VoiceCallbackKind::Reservation(sid, ReservationCallback::DialResult);
+        let over = requests::callback_url(self.bridge.api, result, self.state().workspace().sid);
+        twiml(&requests::bridge_twiml(&sid.to_string(), Some(&over)))
+    }
+
     /// Whether it is the call of a `call` whose TwiML leads here.
     fn is_called(&self, callback: &VoiceCallback) -> bool {
-        let Some(call) = callback.value("CallSid") else { return false };
+        let Some(call) = callback.call() else { return false };
         let is_its = match &self.call.worker_call {
             Some(known) => &**known == call,
             // It may ask before the voice API has answered with its name. A Worker who calls in is inbound.
@@ -56,14 +76,14 @@ impl ReservationCall<'_, '_, '_> {
         let mut instruction = VoiceInstruction { verb: VoiceVerb::Dequeue, fields: BTreeMap::new() };
         let call = if self.is_called(callback) {
             // Its reports go on to count, and to be passed on.
-            self.learn_worker_call(callback.value("CallSid").unwrap_or_default());
+            self.learn_worker_call(callback.call().expect("it is its own"));
             let told = self.instruction.as_ref().and_then(|call| call.fields.get_key_value("status_callback_url"));
             instruction.fields.extend(told.map(|(name, url)| (*name, url.clone())));
             self.call.clone()
         } else {
             // Where a `call` lets a telephone ring, nobody will answer it.
             self.hang_up();
-            let worker_call = callback.value("CallSid").map(Arc::from);
+            let worker_call = callback.call().map(Arc::from);
             let requests = self.call.requests;
             VoiceCall { worker_call, requests, requests_before: requests, ..VoiceCall::default() }
         };

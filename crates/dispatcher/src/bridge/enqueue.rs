@@ -11,11 +11,10 @@ use pointsman_engine::{
 };
 use pointsman_expression::Attributes;
 
-use super::addresses::{VoiceCallback, VoiceCallbackKind};
-use super::api_answer::is_call_sid;
+use super::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
 use super::members::{self, Member};
 use super::reports::is_over;
-use super::{Bridge, VoiceApi, cancel_task, requests, twiml};
+use super::{Bridge, HANG_UP, VoiceApi, cancel_task, requests, twiml};
 use crate::limits::{ENQUEUE_AGAIN_MS, TWIML_CHARS_MAX};
 
 /// Parameters of a call, as the provider names them and as attributes of the Task (section 11.2).
@@ -53,7 +52,7 @@ pub(super) fn enqueue(
     callback: &VoiceCallback,
     workflow: Sid<Workflow>,
 ) -> Result<Answer, ApiError> {
-    let call = callback.value("CallSid").filter(|call| is_call_sid(call)).ok_or_else(|| {
+    let call = callback.call().ok_or_else(|| {
         let message = "CallSid is missing or not the SID of a call".to_string();
         ApiError::new(&errors::VOICE_QUERY, &[("message", &message)])
     })?;
@@ -207,9 +206,16 @@ impl VoiceCallback {
             VoiceCallbackKind::Enqueue(workflow) if self.workspace().is_none() => {
                 ApiError::new(&errors::VOICE_WORKFLOW, &[("workflow", &workflow)]).answer()
             }
+            // Nor does anybody wait for a Worker any more.
+            VoiceCallbackKind::Reservation(_, ReservationCallback::WorkerLeg | ReservationCallback::DialResult) => {
+                twiml(HANG_UP)
+            }
             VoiceCallbackKind::Enqueue(_)
             | VoiceCallbackKind::EnqueueResult(_)
-            | VoiceCallbackKind::Reservation(..) => ApiError::not_found(&self.path).answer(),
+            | VoiceCallbackKind::Reservation(
+                _,
+                ReservationCallback::Status | ReservationCallback::Conference | ReservationCallback::DialReservation,
+            ) => ApiError::not_found(&self.path).answer(),
         }
     }
 }

@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use pointsman_api::instruction::VoiceVerb;
 use pointsman_api::{Answer, ApiError};
-use pointsman_engine::{Id, Reservation, ReservationStatus, State, Task};
+use pointsman_engine::{Id, Reservation, ReservationStatus, State, Task, VoiceCall};
 use pointsman_record::delivery::{Form, ReportMethod};
 
 use super::addresses::{ReservationCallback, VoiceCallback};
 use super::dial::dial_reservation;
-use super::{Bridge, ReservationCall, requests, twiml};
-
-const HANG_UP: &str = "<Response><Hangup/></Response>";
+use super::{Bridge, HANG_UP, ReservationCall, requests, twiml};
 
 /// What the provider asks, or tells, about a reservation.
 pub(super) fn of_reservation(
@@ -26,11 +24,14 @@ pub(super) fn of_reservation(
                 return twiml(HANG_UP);
             }
             call.progress(callback, "in-progress");
-            call.worker_leg()
+            call.worker_leg(callback)
         }),
         ReservationCallback::Status => bridge.with(id, |call| {
-            if !call.is_former(callback) && !call.knows_call_report(callback) {
-                call.progress(callback, callback.value("CallStatus").unwrap_or_default());
+            let status = callback.value("CallStatus").unwrap_or_default();
+            if call.is_former(callback) {
+                call.end_stray_call(callback, status);
+            } else if !call.knows_call_report(callback) {
+                call.progress(callback, status);
                 call.report_call(callback);
             }
             Answer::no_content()
@@ -138,9 +139,9 @@ impl ReservationCall<'_, '_, '_> {
         }
     }
 
-    /// Follows the Worker's call. What is told of another call, or late, changes nothing.
+    /// Follows the Worker's call. What is told of another call, or late, does not change the reservation.
     fn progress(&mut self, callback: &VoiceCallback, status: &str) {
-        let Some(call) = callback.value("CallSid") else { return };
+        let Some(call) = callback.call() else { return };
         if self.call.customer_call.as_deref() == Some(call) {
             if is_over(status) {
                 self.caller_is_gone();
@@ -155,7 +156,7 @@ impl ReservationCall<'_, '_, '_> {
             }
         }
         if self.call.worker_call.as_deref() != Some(call) {
-            return;
+            return self.end_stray_call(callback, status);
         }
         match status {
             "in-progress" | "answered" => self.worker_has_answered(),
@@ -167,11 +168,24 @@ impl ReservationCall<'_, '_, '_> {
         }
     }
 
-    /// What a Worker who has answered is connected to.
-    fn worker_leg(&self) -> Answer {
+    /// Lets a call ring no longer that nobody waits for: that of an instruction before which nobody knew, or a second one
+    /// of a request that was made twice.
+    fn end_stray_call(&mut self, callback: &VoiceCallback, status: &str) {
+        let Some(call) = callback.call() else { return };
+        let is_live = matches!(status, "queued" | "initiated" | "ringing" | "in-progress" | "answered");
+        let VoiceCall { worker_call, customer_call, .. } = &self.call;
+        let is_known = [worker_call, customer_call].into_iter().flatten().any(|known| **known == *call);
+        if is_live && !is_known {
+            self.end_call(call);
+        }
+    }
+
+    /// What a Worker who has answered is connected to. A second call of a request is not.
+    fn worker_leg(&self, callback: &VoiceCallback) -> Answer {
         let reservation = self.reservation();
+        let is_its = self.call.worker_call.as_deref() == callback.value("CallSid");
         let is_wanted = reservation.status == ReservationStatus::Accepted || self.call.is_answered && self.is_held();
-        if is_wanted && !self.call.is_over {
+        if is_wanted && is_its && !self.call.is_over {
             twiml(&requests::bridge_twiml(&reservation.sid.to_string(), None))
         } else {
             twiml(HANG_UP)

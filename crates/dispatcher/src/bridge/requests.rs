@@ -10,7 +10,9 @@ use pointsman_record::delivery::Form;
 
 use super::addresses::{ReservationCallback, VoiceCallbackKind};
 use super::{ReservationCall, VoiceApi};
-use crate::limits::{MOVE_OVERRIDES, RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX};
+use crate::limits::{
+    HANG_UP_OVERRIDES, MOVE_OVERRIDES, PARTICIPANT_RING_SECONDS_MIN, RING_SECONDS_DEFAULT, VOICE_RING_SECONDS_MAX,
+};
 
 const CALL_EVENTS: [&str; 4] = ["initiated", "ringing", "answered", "completed"];
 /// What the bridge itself has to know of a conference.
@@ -28,7 +30,12 @@ pub(super) fn call_url(api: &VoiceApi, call: &str) -> String {
     format!("{}/Calls/{}.json", api.account_url, escaped(call))
 }
 
-/// Where a caller is moved. The request may be made again: the outcome is the same, and a Worker is waiting.
+/// Where a call is hung up. The request may be made again: it is over all the same.
+pub(super) fn hang_up_url(api: &VoiceApi, call: &str) -> String {
+    format!("{}#{HANG_UP_OVERRIDES}", call_url(api, call))
+}
+
+/// Where a caller is moved. The request is made again where it was surely not carried out, as a Worker is waiting.
 pub(super) fn move_url(api: &VoiceApi, call: &str) -> String {
     format!("{}#{MOVE_OVERRIDES}", call_url(api, call))
 }
@@ -102,7 +109,8 @@ impl ReservationCall<'_, '_, '_> {
             };
             form.push((field.spec.name.into(), text));
         }
-        form.push(("Timeout".into(), ring_seconds(instruction).to_string().into()));
+        let ring = ring_seconds(instruction).max(PARTICIPANT_RING_SECONDS_MIN);
+        form.push(("Timeout".into(), ring.to_string().into()));
         self.status_callback(&mut form);
         form.push(("ConferenceStatusCallback".into(), self.callback_url(ReservationCallback::Conference).into()));
         let asked = instruction.list("conference_status_callback_event").unwrap_or_default();

@@ -17,7 +17,12 @@ impl ReservationCall<'_, '_, '_> {
         }
         // A report may have told of it before; then it was hung up with its offer.
         let is_new = self.call.worker_call.is_none();
-        self.learn_worker_call(&success.call());
+        let call = success.call();
+        self.learn_worker_call(&call);
+        if self.call.worker_call.as_ref() != Some(&call) {
+            // A request that was made twice has placed two calls. The one that was told of first goes on.
+            self.end_call(&call);
+        }
         match self.verb() {
             Some(VoiceVerb::Call) if self.is_held() => self.accept(),
             Some(_) | None if is_new && !self.reservation().status.is_active() => self.hang_up(),
@@ -27,7 +32,13 @@ impl ReservationCall<'_, '_, '_> {
 
     pub(super) fn worker_is_not_called(&mut self, refusal: &Refusal) {
         let verb = self.verb().expect("a Worker is called for an instruction");
-        if self.is_held() {
+        if self.call.worker_call.is_some() {
+            // A report has told of it, so it is only the answer that was lost.
+            self.warn(refused_code(verb), &refusal.problem);
+            if verb == VoiceVerb::Call && self.is_held() {
+                self.accept();
+            }
+        } else if self.is_held() {
             self.refuse(verb, refusal.code, &refusal.problem);
         } else {
             self.warn(refused_code(verb), &refusal.problem);
@@ -130,7 +141,7 @@ impl ReservationCall<'_, '_, '_> {
     }
 
     pub(super) fn end_call(&mut self, call: &str) {
-        let url = requests::call_url(self.bridge.api, call);
+        let url = requests::hang_up_url(self.bridge.api, call);
         self.ask(VoiceStep::HangUp, url, requests::form([("Status", "completed")]));
     }
 }
