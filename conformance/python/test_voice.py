@@ -170,6 +170,30 @@ def test_the_post_work_activity_waits_for_the_end_of_the_call_even_when_the_work
     assert desk.context.workers(desk.ann.sid).fetch().activity_name == "After call"
 
 
+@pytest.mark.parametrize("is_engaged", [False, True])
+def test_a_call_that_ends_late_moves_no_worker_who_is_offered_another_task(voice_server, voice, is_engaged):
+    """A single-tasking Worker who was moved away would lose the other Task."""
+    desk = Office(connect(voice_server.url), Clock(voice_server.url), multi_task_enabled=False)
+    desk.reachable(desk.ann)
+    after_call = desk.activity("After call", available=False)
+    task, _, request = dequeued(desk, voice, dequeue_post_work_activity_sid=after_call.sid)
+    call = worker_call(desk, task)
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    desk.complete(task)
+    desk.move(desk.ann, "Available")
+    if is_engaged:
+        desk.move(desk.bob, "Break")
+        following = inbound(desk)
+        assert desk.offered_to(following) == "Ann"
+    voice.report(request, call, "completed")
+    found = desk.context.workers(desk.ann.sid).fetch().activity_name
+    assert found == ("Reserved" if is_engaged else "After call")
+    if is_engaged:
+        assert desk.offered_to(following) == "Ann"
+    desk.delete()
+
+
 @pytest.mark.parametrize("told_by", ["status", "dial"])
 def test_a_worker_who_was_deleted_before_the_call_ends_goes_nowhere(desk, voice, told_by):
     """The application has ended the work, so nothing keeps it from deleting the Worker while the call goes on."""
@@ -284,9 +308,16 @@ def test_a_caller_who_cannot_be_moved_keeps_no_worker(desk, voice, instruction, 
     desk.happened()
     voice.report(request, call_of(voice, request), "in-progress")
     desk.clock.quiet()
-    moves = voice.asked(f"/Calls/{CALLER}")
+    asked = voice.asked(f"/Calls/{CALLER}")
+    moves = [request for request in asked if "Twiml" in request.names()]
     assert len(moves) == (3 if answer[0] == 500 else 1)
     assert len({move.token for move in moves}) == 1, "the same request is made again"
+    onwards = [request["Url"] for request in asked if "Url" in request.names()]
+    if instruction == "dequeue" and answer[0] < 500:
+        (onward,) = onwards
+        assert f"/enqueue-result/{task.sid}" in onward and "QueueResult=error" in onward, "nobody waits any longer"
+    else:
+        assert onwards == []
     assert [asked["Status"] for asked in voice.asked(f"/Calls/{call_of(voice, request)}")] == ["completed"]
     if instruction == "dequeue":
         voice.report(request, call_of(voice, request), "completed")
@@ -729,7 +760,8 @@ def test_conference_brings_the_worker_and_then_the_customer(desk, voice):
     voice.report(request, call_of(voice, request), "in-progress")
     desk.clock.quiet()
     (moved,) = voice.asked(f"/Calls/{CALLER}")
-    assert f'<Conference beep="false" endConferenceOnExit="true">{task.sid}</Conference>' in moved["Twiml"]
+    assert '<Conference beep="false" endConferenceOnExit="true" statusCallback="' in moved["Twiml"]
+    assert f'" statusCallbackEvent="start end join leave">{task.sid}</Conference>' in moved["Twiml"]
     assert status_of(desk, task, reservation) == "pending", "until both are there"
     voice.conference(request, conference, "participant-join", CallSid=call_of(voice, request))
     assert status_of(desk, task, reservation) == "pending"
@@ -785,6 +817,184 @@ def test_an_outbound_customer_who_cannot_be_called_ends_the_task(desk, voice):
     assert desk.happened()[:2] == ["reservation.canceled Ann", "task.canceled"]
     (hung_up,) = voice.asked(f"/Calls/{call_of(voice, request)}")
     assert hung_up["Status"] == "completed"
+
+
+def outbound(desk):
+    return desk.create("support", outbound_to="+15550123", **{"from": "+15550100"})
+
+
+def customer_called(desk, voice):
+    """An outbound Task whose Worker has answered: what `conferenced` gives, and the request for the customer."""
+    task, reservation, request = conferenced(desk, voice, outbound(desk))
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    _, customer = voice.asked(f"/Conferences/{task.sid}/Participants")
+    assert status_of(desk, task, reservation) == "accepted"
+    return task, reservation, request, customer
+
+
+@pytest.mark.parametrize("ending", ["busy", "no-answer", "failed", "canceled", "completed"])
+def test_an_outbound_customer_who_is_not_reached_keeps_no_worker(desk, voice, ending):
+    task, reservation, request, customer = customer_called(desk, voice)
+    assert f"/customer-status/{reservation.sid}" in customer["StatusCallback"]
+    call = call_of(voice, request)
+    voice.report(customer, call_of(voice, customer), "ringing")
+    desk.clock.quiet()
+    assert hung_up(voice, call) == []
+    voice.report(customer, call_of(voice, customer), ending)
+    desk.clock.quiet()
+    assert hung_up(voice, call) == ["completed"]
+    assert status_of(desk, task, reservation) == "accepted", "until the call is over"
+    voice.report(request, call, "completed")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "wrapping"
+    assert hung_up(voice, call_of(voice, customer)) == [], "it is over"
+
+
+@pytest.mark.parametrize("ending, expected", [("completed", []), ("busy", ["completed"])])
+def test_a_customer_who_was_in_the_conference_leaves_the_worker_there(desk, voice, ending, expected):
+    """With early media the sound of a busy line may come into the conference, but nobody has."""
+    task, reservation, request, customer = customer_called(desk, voice)
+    voice.conference(request, CONFERENCE, "participant-join", CallSid=call_of(voice, customer))
+    voice.conference(request, CONFERENCE, "participant-leave", CallSid=call_of(voice, customer))
+    voice.report(customer, call_of(voice, customer), ending)
+    desk.clock.quiet()
+    assert hung_up(voice, call_of(voice, request)) == expected
+    assert status_of(desk, task, reservation) == "accepted"
+
+
+def test_an_outbound_customer_who_is_busy_before_the_voice_api_has_answered_ends_the_task(desk, voice):
+    task, reservation, request = conferenced(desk, voice, outbound(desk))
+    desk.happened()
+
+    def answer(customer):
+        call = voice.calls.setdefault(customer.token, voice.new_sid("CA"))
+        voice.report(customer, call, "busy", ErrorCode="13223")
+        return 201, {"call_sid": call, "conference_sid": CONFERENCE}
+
+    voice.answers[f"/Conferences/{task.sid}/Participants"] = answer
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert desk.happened()[:2] == ["reservation.canceled Ann", "task.canceled"]
+    assert desk.fetch(task).reason == "the call of the customer has ended: busy"
+    (event,) = desk.events(reservation_sid=reservation.sid, event_type="reservation.canceled")
+    assert event.event_data["reservation_reason_code"] == "13223"
+    assert hung_up(voice, call_of(voice, request)) == ["completed"]
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+def test_a_customer_whose_telephone_rings_for_nobody_is_hung_up(desk, voice, has_come):
+    task, reservation, request, customer = customer_called(desk, voice)
+    if has_come:
+        voice.conference(request, CONFERENCE, "participant-join", CallSid=call_of(voice, customer))
+    voice.report(request, call_of(voice, request), "completed")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "wrapping"
+    assert hung_up(voice, call_of(voice, customer)) == ([] if has_come else ["completed"])
+
+
+def test_a_second_call_of_a_customer_is_hung_up(desk, voice):
+    task, _, _, customer = customer_called(desk, voice)
+    voice.report(customer, OTHER, "ringing")
+    desk.clock.quiet()
+    assert hung_up(voice, OTHER) == ["completed"]
+    assert hung_up(voice, call_of(voice, customer)) == []
+
+
+def moving(voice):
+    """Lets the voice API wait with its answer to a move: an event for its begin, and one for it to go on."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def answer(request):
+        if "Twiml" in request.names():
+            arrived.set()
+            assert go_on.wait(10)
+        return 200, {"sid": CALLER}
+
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    return arrived, go_on
+
+
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+def test_a_caller_who_is_moved_to_nobody_goes_on(desk, voice, instruction):
+    """The Worker hangs up, or the Task is canceled, while the voice API moves the caller."""
+    task, _, _ = enqueued(desk, voice)
+    reservation = desk.offer(task)
+    reservation.update(instruction=instruction)
+    desk.clock.quiet()
+    (request,) = voice.asked()
+    arrived, go_on = moving(voice)
+    voice.report(request, call_of(voice, request), "in-progress")
+    assert arrived.wait(10)
+    if instruction == "dequeue":
+        voice.report(request, call_of(voice, request), "completed")
+        assert status_of(desk, task, reservation) == "wrapping"
+    else:
+        desk.context.tasks(task.sid).update(assignment_status="canceled", reason="changed my mind")
+    go_on.set()
+    desk.clock.quiet()
+    _, onward = voice.asked(f"/Calls/{CALLER}")
+    assert onward["Method"] == "POST"
+    after = voice.send(onward["Url"], CallSid=CALLER, CallStatus="in-progress")
+    assert f"<Redirect>{NEXT}&amp;QueueResult=bridged" in after.text
+
+
+@pytest.mark.parametrize("ending", ["wrapping", "completed"])
+def test_a_conversation_goes_on_although_the_work_is_over_before_the_caller_is_moved(desk, voice, ending):
+    task, _, request = dequeued(desk, voice)
+    arrived, go_on = moving(voice)
+    voice.report(request, call_of(voice, request), "in-progress")
+    assert arrived.wait(10)
+    desk.context.tasks(task.sid).update(assignment_status=ending)
+    go_on.set()
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+
+
+def test_a_caller_who_comes_into_an_empty_conference_meets_the_next_worker(desk, voice):
+    """The conference that the caller begins is told of at the address in the caller's own TwiML."""
+    task, _, request = conferenced(desk, voice)
+    call = call_of(voice, request)
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    told = re.search(r'statusCallback="([^"]+)"', moved["Twiml"])[1].replace("&amp;", "&")
+    for event, more in (("participant-leave", {"CallSid": call}), ("conference-end", {})):
+        voice.conference(request, CONFERENCE, event, FriendlyName=task.sid, **more)
+    voice.report(request, call, "completed")
+    desk.clock.quiet()
+    reservation, following = desk.offer(task), "CF" + "e" * 32
+    voice.answers[f"/Conferences/{task.sid}/Participants"] = lambda request: (
+        201,
+        {"call_sid": voice.calls.setdefault(request.token, voice.new_sid("CA")), "conference_sid": following},
+    )
+    reservation.update(instruction="conference")
+    desk.clock.quiet()
+    again = {"ConferenceSid": following, "FriendlyName": task.sid, "CallSid": CALLER}
+    assert voice.send(told, StatusCallbackEvent="participant-join", SequenceNumber="1", **again).status_code == 204
+    _, request = voice.asked(f"/Conferences/{task.sid}/Participants")
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert status_of(desk, task, reservation) == "accepted"
+    assert attributes_of(desk, task)["conference"]["sid"] == following
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1, "the caller is there"
+
+
+def test_a_move_that_is_not_answered_in_time_is_not_made_again(desk, voice):
+    """It may have been carried out: a second one would take the caller out of the conversation."""
+    task, reservation, request = conferenced(desk, voice)
+    call, done = call_of(voice, request), threading.Event()
+    voice.answers[f"/Calls/{CALLER}"] = lambda _request: (done.wait(30), (200, {"sid": CALLER}))[1]
+    voice.report(request, call, "in-progress")
+    try:
+        desk.clock.quiet()
+    finally:
+        done.set()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    assert hung_up(voice, call) == []
+    assert status_of(desk, task, reservation) == "pending"
+    voice.conference(request, CONFERENCE, "participant-join", CallSid=CALLER)
+    assert status_of(desk, task, reservation) == "accepted"
 
 
 def test_conference_callbacks_are_relayed_unchanged_filtered_and_signed(desk, voice, receiver):
@@ -1125,6 +1335,7 @@ def test_twiml_with_a_room_name_is_no_longer_than_the_voice_api_takes(desk, voic
     desk.clock.quiet()
     (moved,) = voice.asked(f"/Calls/{CALLER}")
     assert len(moved["Twiml"]) <= 4_000
+    assert "statusCallback" not in moved["Twiml"], "there is no place for it"
 
 
 @pytest.mark.parametrize("elsewhere", ["told late", "redirected"])

@@ -93,7 +93,11 @@ pub enum VoiceOutcome {
         status: u16,
         body: Vec<u8>,
     },
-    /// It could not be reached, or did not answer in time.
+    /// It was asked and did not answer: nobody knows whether it did what it was asked for.
+    Unanswered {
+        reason: String,
+    },
+    /// It could not be reached.
     Failed {
         reason: String,
     },

@@ -412,6 +412,7 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
         match step {
             VoiceStep::CallWorker => self.worker_is_not_called(refusal),
             VoiceStep::CallCustomer => self.customer_is_lost(refusal),
+            VoiceStep::MoveCaller if refusal.is_unknown => self.caller_may_be_moved(refusal),
             VoiceStep::MoveCaller => self.caller_is_lost(refusal),
             VoiceStep::Redirect => self.refuse(VoiceVerb::Redirect, refusal.code, &refusal.problem),
             VoiceStep::RedirectOnly => self.warn(REDIRECT_REFUSED, &refusal.problem),

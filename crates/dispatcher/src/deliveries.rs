@@ -320,7 +320,8 @@ impl Deliveries {
                     Ok(attempt) => attempts.push(attempt),
                     Err(reason) => {
                         self.places(urgency).give_back(&lane);
-                        let conclusion = Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None };
+                        let conclusion =
+                            Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None, was_asked: false };
                         effects.extend(self.conclude(line, &lane.receiver, &conclusion, now));
                     }
                 }
@@ -427,8 +428,11 @@ impl Deliveries {
                 let outcome = VoiceOutcome::Answered { status: *status, body: body.clone() };
                 voice_answered(delivery, step, about, outcome)
             }
-            (&Content::Voice { step, about, .. }, Conclusion::Failed { reason, .. }) => {
-                voice_answered(delivery, step, about, VoiceOutcome::Failed { reason: reason.clone() })
+            (&Content::Voice { step, about, .. }, Conclusion::Failed { reason, was_asked, .. }) => {
+                let reason = reason.clone();
+                let outcome =
+                    if *was_asked { VoiceOutcome::Unanswered { reason } } else { VoiceOutcome::Failed { reason } };
+                voice_answered(delivery, step, about, outcome)
             }
             (Content::Event(_) | Content::Report { .. }, Conclusion::Answered(_) | Conclusion::Voice { .. })
             | (Content::Assignment { .. }, Conclusion::Delivered | Conclusion::Voice { .. })
@@ -572,6 +576,8 @@ enum Conclusion {
         reason: String,
         /// Of the answer, if there was one.
         status: Option<u16>,
+        /// It may have been received, though nobody has said so.
+        was_asked: bool,
     },
 }
 
@@ -585,16 +591,21 @@ fn conclusion(content: &Content, result: AttemptResult) -> Conclusion {
             }
             (Content::Event(_) | Content::Report { .. } | Content::Assignment { .. }, _) => {
                 let reason = format!("answered with status {status}");
-                Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: Some(status) }
+                Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: Some(status), was_asked: true }
             }
         },
         AttemptResult::ConnectFailed { reason } => {
-            Conclusion::Failed { code: CONNECTION_FAILURE, reason, status: None }
+            Conclusion::Failed { code: CONNECTION_FAILURE, reason, status: None, was_asked: false }
         }
-        AttemptResult::TimedOut => {
-            Conclusion::Failed { code: CONNECTION_FAILURE, reason: "no answer in time".to_string(), status: None }
+        AttemptResult::TimedOut => Conclusion::Failed {
+            code: CONNECTION_FAILURE,
+            reason: "no answer in time".to_string(),
+            status: None,
+            was_asked: true,
+        },
+        AttemptResult::Broken { reason } => {
+            Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None, was_asked: true }
         }
-        AttemptResult::Broken { reason } => Conclusion::Failed { code: RETRIEVAL_FAILURE, reason, status: None },
     }
 }
 
@@ -621,7 +632,7 @@ impl Conclusion {
                 let given: String = given.chars().take(REASON_CHARS_MAX).collect();
                 (NOT_CALLED_JSON, format!("answered with {given} instead of application/json"))
             }
-            Self::Failed { code, reason, status: _ } => (*code, reason.clone()),
+            Self::Failed { code, reason, .. } => (*code, reason.clone()),
             // What is wrong with an instruction is told when it is carried out.
             Self::Delivered | Self::Answered(_) | Self::Voice { .. } => return Vec::new(),
         };

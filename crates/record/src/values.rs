@@ -131,6 +131,8 @@ message!(VoiceCallMessage for VoiceCall {
     11 is_customer_there: bool [bool],
     12 is_customer_sent_for: bool [bool],
     13 customer_report: u64 [uint64],
+    14 was_customer_there: bool [bool],
+    15 is_customer_called: bool [bool],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

@@ -36,6 +36,8 @@ pub enum ReservationCallback {
     Status,
     /// Something happened in the Task's conference.
     Conference,
+    /// Progress of the call to the customer of an outbound Task.
+    CustomerStatus,
     /// A Worker who called in takes the caller.
     DialReservation,
     /// Their conversation is over.
@@ -83,13 +85,21 @@ impl VoiceCallbackKind {
 }
 
 impl ReservationCallback {
-    const ALL: [Self; 5] = [Self::WorkerLeg, Self::Status, Self::Conference, Self::DialReservation, Self::DialResult];
+    const ALL: [Self; 6] = [
+        Self::WorkerLeg,
+        Self::Status,
+        Self::Conference,
+        Self::CustomerStatus,
+        Self::DialReservation,
+        Self::DialResult,
+    ];
 
     const fn word(self) -> &'static str {
         match self {
             Self::WorkerLeg => "worker-leg",
             Self::Status => "status",
             Self::Conference => "conference",
+            Self::CustomerStatus => "customer-status",
             Self::DialReservation => "dial-reservation",
             Self::DialResult => "dial-result",
         }

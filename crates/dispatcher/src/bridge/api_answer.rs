@@ -20,6 +20,8 @@ pub(super) struct Success {
 
 /// It did not, or nobody knows.
 pub(super) struct Refusal {
+    /// It was asked and has not answered.
+    pub(super) is_unknown: bool,
     /// `None`: there was no answer.
     pub(super) status: Option<u16>,
     /// The provider's own error number.
@@ -30,8 +32,10 @@ pub(super) struct Refusal {
 
 /// Reads what became of a step. A call that is not named cannot be followed, so such a success is none.
 pub(super) fn read(step: VoiceStep, outcome: &VoiceOutcome) -> Result<Success, Refusal> {
+    let silence = |is_unknown, reason: &str| Refusal { is_unknown, status: None, code: None, problem: reason.into() };
     let (status, document) = match outcome {
-        VoiceOutcome::Failed { reason } => return Err(Refusal { status: None, code: None, problem: reason.clone() }),
+        VoiceOutcome::Failed { reason } => return Err(silence(false, reason)),
+        VoiceOutcome::Unanswered { reason } => return Err(silence(true, reason)),
         VoiceOutcome::Answered { status, body } => {
             let document = std::str::from_utf8(body).ok().and_then(|text| Value::parse_json(text).ok());
             (*status, document.unwrap_or(Value::Null))
@@ -40,7 +44,7 @@ pub(super) fn read(step: VoiceStep, outcome: &VoiceOutcome) -> Result<Success, R
     let text = |member: &str| document.member(member).as_text().filter(|text| !text.is_empty()).map(Arc::from);
     let refusal = |problem: String| {
         let code = document.member("code").as_number().and_then(|number| number.to_string().parse().ok());
-        Refusal { status: Some(status), code, problem }
+        Refusal { is_unknown: false, status: Some(status), code, problem }
     };
     if !(200..300).contains(&status) {
         let message = document.member("message").as_text().unwrap_or_default();

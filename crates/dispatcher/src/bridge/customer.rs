@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use pointsman_api::instruction::{VoiceInstruction, VoiceVerb};
 use pointsman_engine::limits::TASK_TIMEOUT_SECONDS_MAX;
-use pointsman_engine::{Id, Reservation, ReservationStatus, SetupOutcome, Task, VoiceCall};
+use pointsman_engine::{Id, Reservation, ReservationStatus, SetupOutcome, Task, TaskStatus, VoiceCall};
 use pointsman_record::delivery::VoiceStep;
 
+use super::addresses::ReservationCallback;
 use super::api_answer::Refusal;
 use super::{CONFERENCE_REFUSED, DEQUEUE_REFUSED, ReservationCall, quoted, requests};
 use crate::limits::TWIML_CHARS_MAX;
@@ -36,23 +37,56 @@ impl ReservationCall<'_, '_, '_> {
         if let Some(customer) = customer {
             let from = self.attribute(&["from"]).unwrap_or_default();
             let url = requests::participants_url(self.bridge.api, &room);
-            let form = requests::customer_form(&from, &customer, &instruction);
+            let mut form = requests::customer_form(&from, &customer, &instruction);
+            self.status_callback(&mut form, ReservationCallback::CustomerStatus);
             self.ask(VoiceStep::CallCustomer, url, form);
         } else {
             let afterwards = self.afterwards();
-            self.move_caller(&requests::customer_twiml(&room, &instruction, &afterwards));
+            let told = self.callback_url(ReservationCallback::Conference);
+            let twiml = requests::customer_twiml(&room, &instruction, &afterwards, Some(&told));
+            let is_short = twiml.chars().count() <= TWIML_CHARS_MAX;
+            // A long address to go on to leaves no place for another; it is needed only where the caller comes first.
+            let twiml = if is_short { twiml } else { requests::customer_twiml(&room, &instruction, &afterwards, None) };
+            self.move_caller(&twiml);
         }
     }
 
     /// The voice API has sent the caller to the Worker. In a conference the arrival tells of it.
     pub(super) fn caller_is_moved(&mut self) {
-        if !self.reservation().status.is_active() {
-            self.hand_over();
+        let (status, task) = (self.reservation().status, self.task().status);
+        // The application may end the work before the conversation is over.
+        let is_waited_for = !self.call.is_over && (status.is_active() || status == ReservationStatus::Completed);
+        if is_waited_for || self.hand_over() {
+            return;
+        }
+        match task {
+            // The next Worker meets the caller there.
+            TaskStatus::Pending | TaskStatus::Reserved | TaskStatus::Assigned => {}
+            TaskStatus::Wrapping | TaskStatus::Completed | TaskStatus::Canceled => self.send_on(None),
         }
     }
 
+    /// The voice API was asked to send the caller to the Worker, and has not answered: reports will tell.
+    pub(super) fn caller_may_be_moved(&mut self, refusal: &Refusal) {
+        self.warn(self.move_refused(), &refusal.problem);
+        self.caller_is_moved();
+    }
+
+    /// Sends a caller for whom nobody waits to where a call goes on after its conversation.
+    ///
+    /// - `result`: what became of the waiting, where it is not the end of a conversation.
+    fn send_on(&mut self, result: Option<&str>) {
+        let Some(caller) = self.call.customer_call.clone() else { return };
+        let url = requests::with_query(&self.afterwards(), result.map(|result| ("QueueResult", result)));
+        self.take_out(&caller);
+        let form = requests::form([("Url", &*url), ("Method", "POST")]);
+        self.ask(VoiceStep::RedirectOnly, requests::move_url(self.bridge.api, &caller), form);
+    }
+
     /// The customer is on the way to a Worker who is not there any more: the next who waits is the one to go to.
-    pub(super) fn hand_over(&mut self) {
+    ///
+    /// - Returns whether there is one.
+    pub(super) fn hand_over(&mut self) -> bool {
         let waits_there = self.is_conference() && self.others_of_room().any(|other| waits(&other));
         let next = self.waiting_for_customer().first().copied().filter(|_| !waits_there);
         if let Some(next) = next {
@@ -60,13 +94,14 @@ impl ReservationCall<'_, '_, '_> {
                 call.bring_customer();
             });
         }
+        waits_there || next.is_some()
     }
 
     /// Whether the TwiML for the customer is short enough, however long the call waits.
     pub(super) fn fits(&self, instruction: &VoiceInstruction) -> bool {
         let afterwards = self.afterwards_of(i64::from(TASK_TIMEOUT_SECONDS_MAX));
         let room = room_name(Some(instruction), self.task());
-        requests::customer_twiml(&room, instruction, &afterwards).chars().count() <= TWIML_CHARS_MAX
+        requests::customer_twiml(&room, instruction, &afterwards, None).chars().count() <= TWIML_CHARS_MAX
     }
 
     /// The address that tells the caller how to go on after the conversation.
@@ -102,7 +137,7 @@ impl ReservationCall<'_, '_, '_> {
 
     /// The caller who waits could not be sent to the Worker.
     pub(super) fn caller_is_lost(&mut self, refusal: &Refusal) {
-        let code = if self.verb() == Some(VoiceVerb::Conference) { CONFERENCE_REFUSED } else { DEQUEUE_REFUSED };
+        let code = self.move_refused();
         self.warn(code, &refusal.problem);
         // With its offer the Worker's call ends too.
         if !self.is_held() {
@@ -113,9 +148,18 @@ impl ReservationCall<'_, '_, '_> {
         }
         let reason_code = Some(refusal.code.unwrap_or(code));
         let waiting = self.waiting_for_customer();
+        let is_accepted = self.reservation().status == ReservationStatus::Accepted;
         for reservation in self.is_held().then_some(self.id).into_iter().chain(waiting) {
             self.end_setup_of(reservation, SetupOutcome::Failed { reason_code });
         }
+        // No other Worker will be found, and waiting is over.
+        if is_accepted && refusal.status.is_some_and(|status| (400..500).contains(&status)) {
+            self.send_on(Some("error"));
+        }
+    }
+
+    fn move_refused(&self) -> u32 {
+        if self.is_conference() { CONFERENCE_REFUSED } else { DEQUEUE_REFUSED }
     }
 
     /// The caller has hung up: on the way to the Worker, between two offers or in the conversation.
@@ -138,13 +182,15 @@ impl ReservationCall<'_, '_, '_> {
         let next = self.others_of_room().find(waits).map(|(other, ..)| other.id);
         let Some(next) = next else {
             self.end_call(&customer);
-            return self.hand_over();
+            self.hand_over();
+            return;
         };
         self.with(next, |call| call.meet(customer));
     }
 
     fn meet(&mut self, customer: Arc<str>) {
         self.call.customer_call = Some(customer);
+        self.call.is_customer_called = true;
         self.note_conference();
         self.accept();
     }
@@ -160,6 +206,34 @@ impl ReservationCall<'_, '_, '_> {
         }
         if !waiting.is_empty() {
             self.cancel_task(&refusal.problem);
+        }
+    }
+
+    /// The customer's call is over before the voice API has answered with its name.
+    pub(super) fn customer_is_not_reached(&mut self, status: &str, code: Option<u32>) {
+        let problem = format!("the call of the customer has ended: {status}");
+        self.customer_is_lost(&Refusal { is_unknown: false, status: None, code, problem });
+    }
+
+    /// The call of the customer whom the Worker waits for, or talks to, is over.
+    ///
+    /// - `status`: only one that is completed was answered. Sound may come through before that.
+    pub(super) fn customer_is_over(&mut self, status: &str) {
+        self.call.is_customer_called = false;
+        let has_come = status == "completed" && self.call.was_customer_there;
+        if !has_come && self.reservation().status == ReservationStatus::Accepted {
+            self.hang_up();
+        }
+    }
+
+    /// The customer's telephone rings for a Worker who is not there any more.
+    pub(super) fn let_customer_go(&mut self) {
+        let is_in = |call: &VoiceCall| call.is_answered && !call.is_over;
+        let others = self.state().active_reservations(self.task()).filter(|other| other.id != self.id);
+        let is_met = others.into_iter().any(|other| other.call.as_deref().is_some_and(is_in));
+        let is_ringing = self.call.is_customer_called && !self.call.was_customer_there;
+        if let Some(customer) = self.call.customer_call.clone().filter(|_| is_ringing && !is_met) {
+            self.end_call(&customer);
         }
     }
 

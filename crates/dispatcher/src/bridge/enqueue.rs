@@ -214,7 +214,10 @@ impl VoiceCallback {
             | VoiceCallbackKind::EnqueueResult(_)
             | VoiceCallbackKind::Reservation(
                 _,
-                ReservationCallback::Status | ReservationCallback::Conference | ReservationCallback::DialReservation,
+                ReservationCallback::Status
+                | ReservationCallback::Conference
+                | ReservationCallback::CustomerStatus
+                | ReservationCallback::DialReservation,
             ) => ApiError::not_found(&self.path).answer(),
         }
     }

@@ -40,6 +40,10 @@ pub(super) fn of_reservation(
             conference(bridge, callback, id);
             Answer::no_content()
         }
+        ReservationCallback::CustomerStatus => {
+            customer_progress(bridge, callback, id);
+            Answer::no_content()
+        }
         ReservationCallback::DialReservation => return dial_reservation(bridge, callback, id),
         ReservationCallback::DialResult => {
             bridge.with(id, |call| call.worker_is_gone(None));
@@ -73,6 +77,38 @@ fn conference(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, id: Id<Rese
             });
         }
     }
+}
+
+/// Follows the call to the customer of an outbound Task, who may be on the way to another Worker than was first meant.
+fn customer_progress(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, id: Id<Reservation>) {
+    let Some(call) = callback.call() else { return };
+    let status = callback.value("CallStatus").unwrap_or_default();
+    let state = bridge.state();
+    let task = state.reservation(id).and_then(|reservation| state.task(reservation.task)).expect("found in this turn");
+    let meets = |other: &&Reservation| {
+        let known = other.call.as_deref().filter(|known| known.is_customer_called);
+        known.is_some_and(|known| known.customer_call.as_deref() == Some(call))
+    };
+    let reservations = task.reservations.iter().filter_map(|id| state.reservation(*id));
+    let met: Vec<_> = reservations.filter(meets).map(|reservation| reservation.id).collect();
+    if met.is_empty() {
+        bridge.with(id, |own| {
+            let is_sent_for = own.call.is_customer_sent_for && !own.is_former(callback);
+            match (is_sent_for, is_over(status)) {
+                // The answer to the request for the call has still to come.
+                (true, true) => own.customer_is_not_reached(status, error_code(callback)),
+                (true, false) | (false, true) => {}
+                (false, false) => own.end_stray_call(callback, status),
+            }
+        });
+    }
+    for reservation in met.into_iter().filter(|_| is_over(status)) {
+        bridge.with(reservation, |own| own.customer_is_over(status));
+    }
+}
+
+fn error_code(callback: &VoiceCallback) -> Option<u32> {
+    callback.value("ErrorCode").and_then(|code| code.parse().ok())
 }
 
 /// Reservations that may meet in a conference: those of the Task, or if the application has named it, those of all.
@@ -160,10 +196,7 @@ impl ReservationCall<'_, '_, '_> {
         }
         match status {
             "in-progress" | "answered" => self.worker_has_answered(),
-            status if is_over(status) => {
-                let code = callback.value("ErrorCode").and_then(|code| code.parse().ok());
-                self.worker_is_gone(code);
-            }
+            status if is_over(status) => self.worker_is_gone(error_code(callback)),
             _ => {}
         }
     }
@@ -239,6 +272,7 @@ impl ReservationCall<'_, '_, '_> {
             self.call.customer_report = number.unwrap_or(self.call.customer_report);
             self.call.is_customer_there = is_there;
         }
+        self.call.was_customer_there |= is_there;
     }
 
     /// Passes the progress of the Worker's call on, as far as the application wants to know.

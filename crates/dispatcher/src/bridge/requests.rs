@@ -69,29 +69,29 @@ pub(super) fn afterwards_url(
 
 impl ReservationCall<'_, '_, '_> {
     /// An address for what comes of the next request. Its number tells it from those of an instruction before.
-    fn callback_url(&self, about: ReservationCallback) -> String {
+    pub(super) fn callback_url(&self, about: ReservationCallback) -> String {
         let kind = VoiceCallbackKind::Reservation(self.reservation().sid, about);
         let url = callback_url(self.bridge.api, kind, self.state().workspace().sid);
         format!("{url}&request={}", self.call.requests + 1)
     }
 
-    /// Reports of the Worker's call come here first, and are passed on from here.
-    fn status_callback(&self, form: &mut Form) {
-        form.push(("StatusCallback".into(), self.callback_url(ReservationCallback::Status).into()));
+    /// Reports of a call come here first. Those of the Worker's are passed on from here.
+    pub(super) fn status_callback(&self, form: &mut Form, about: ReservationCallback) {
+        form.push(("StatusCallback".into(), self.callback_url(about).into()));
         form.extend(CALL_EVENTS.map(|event| ("StatusCallbackEvent".into(), event.into())));
     }
 
     pub(super) fn dequeue_form(&self, instruction: &VoiceInstruction) -> Form {
         let mut form = worker_form(instruction);
         form.push(("Url".into(), self.callback_url(ReservationCallback::WorkerLeg).into()));
-        self.status_callback(&mut form);
+        self.status_callback(&mut form, ReservationCallback::Status);
         form
     }
 
     pub(super) fn call_form(&self, instruction: &VoiceInstruction) -> Form {
         let mut form = worker_form(instruction);
         form.extend(instruction.text("url").map(|url| ("Url".into(), url.into())));
-        self.status_callback(&mut form);
+        self.status_callback(&mut form, ReservationCallback::Status);
         form
     }
 
@@ -111,7 +111,7 @@ impl ReservationCall<'_, '_, '_> {
         }
         let ring = ring_seconds(instruction).max(PARTICIPANT_RING_SECONDS_MIN);
         form.push(("Timeout".into(), ring.to_string().into()));
-        self.status_callback(&mut form);
+        self.status_callback(&mut form, ReservationCallback::Status);
         form.push(("ConferenceStatusCallback".into(), self.callback_url(ReservationCallback::Conference).into()));
         let asked = instruction.list("conference_status_callback_event").unwrap_or_default();
         let more = asked.iter().copied().filter(|event| !CONFERENCE_EVENTS.contains(event));
@@ -172,9 +172,21 @@ pub(super) fn bridge_twiml(conference: &str, afterwards: Option<&str>) -> String
 }
 
 /// The customer joins the conference of the Task.
-pub(super) fn customer_twiml(room: &str, instruction: &VoiceInstruction, afterwards: &str) -> String {
+///
+/// - `told`: what is told of the conference if the customer is the first there.
+pub(super) fn customer_twiml(
+    room: &str,
+    instruction: &VoiceInstruction,
+    afterwards: &str,
+    told: Option<&str>,
+) -> String {
     let (beep, ends) = customer_options(instruction);
-    dial_twiml(room, &format!(r#"beep="{beep}" endConferenceOnExit="{ends}""#), Some(afterwards))
+    let mut options = format!(r#"beep="{beep}" endConferenceOnExit="{ends}""#);
+    if let Some(url) = told {
+        let (url, events) = (xml(url), CONFERENCE_EVENTS.join(" "));
+        let _ = write!(options, r#" statusCallback="{url}" statusCallbackEvent="{events}""#);
+    }
+    dial_twiml(room, &options, Some(afterwards))
 }
 
 fn dial_twiml(conference: &str, options: &str, afterwards: Option<&str>) -> String {

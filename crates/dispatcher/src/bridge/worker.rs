@@ -109,6 +109,7 @@ impl ReservationCall<'_, '_, '_> {
         if is_for_nobody && !self.call.is_customer_sent_for {
             self.hand_over();
         }
+        self.let_customer_go();
         let activity = self.instruction.as_ref().and_then(|instruction| instruction.text("post_work_activity_sid"));
         let activity = activity.and_then(Sid::parse);
         let Reservation { status, worker, .. } = *self.reservation();
@@ -123,7 +124,7 @@ impl ReservationCall<'_, '_, '_> {
         // A past reservation keeps its Worker, also one that was deleted since.
         let state = self.state();
         let is_live = state.worker(id).is_some_and(|worker| state.find_worker(worker.sid).is_some());
-        if activity.is_none() || !is_live {
+        if activity.is_none() || !is_live || self.is_engaged(id) {
             return;
         }
         let update =
@@ -131,6 +132,16 @@ impl ReservationCall<'_, '_, '_> {
         if let Err(rejection) = self.bridge.turn.apply(Command::UpdateWorker(update)) {
             tracing::debug!(?rejection, "a worker stays in its activity after a call");
         }
+    }
+
+    /// Whether a single-tasking Worker is offered, or works on, another Task meanwhile: the Activity is that of it.
+    fn is_engaged(&self, worker: Id<Worker>) -> bool {
+        let state = self.state();
+        let worker = state.worker(worker).expect("a reservation keeps its Worker");
+        let others = worker.active.iter().filter(|id| **id != self.id).filter_map(|id| state.reservation(*id));
+        let is_open =
+            |other: &Reservation| matches!(other.status, ReservationStatus::Pending | ReservationStatus::Accepted);
+        !state.is_multitask() && others.into_iter().any(is_open)
     }
 
     pub(super) fn hang_up(&mut self) {

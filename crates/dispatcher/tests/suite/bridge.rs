@@ -35,8 +35,10 @@ enum Happening {
     /// The voice API answers the oldest request that it has not answered.
     Answer(u16),
     Unreachable,
+    Unanswered,
     Progress(&'static str),
     Conference(&'static str, bool),
+    CustomerProgress(&'static str),
     WorkerLeg,
     DialReservation,
     DialResult,
@@ -73,11 +75,13 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => proptest::sample::select(instructions.to_vec()).prop_map(Happening::Instruct),
         4 => proptest::sample::select(vec![201_u16, 200, 400, 404, 500]).prop_map(Happening::Answer),
         1 => Just(Happening::Unreachable),
+        1 => Just(Happening::Unanswered),
         4 => proptest::sample::select(statuses.to_vec()).prop_map(Happening::Progress),
         3 => (proptest::sample::select(events.to_vec()), any::<bool>())
             .prop_map(|(event, of_worker)| Happening::Conference(event, of_worker)),
         1 => Just(Happening::WorkerLeg),
         1 => Just(Happening::DialReservation),
+        2 => proptest::sample::select(statuses.to_vec()).prop_map(Happening::CustomerProgress),
         1 => Just(Happening::DialResult),
         1 => proptest::sample::select(vec![("QueueResult", "hangup"), ("CallStatus", "completed"), ("CallStatus", "x")])
             .prop_map(|(name, value)| Happening::EnqueueResult(name, value)),
@@ -223,6 +227,7 @@ impl Call {
                 self.answer(VoiceOutcome::Answered { status: *status, body: body.into_bytes() });
             }
             Happening::Unreachable => self.answer(VoiceOutcome::Failed { reason: "refused".to_string() }),
+            Happening::Unanswered => self.answer(VoiceOutcome::Unanswered { reason: "late".to_string() }),
             Happening::Progress(status) => {
                 let form = [("CallSid", self.worker_call), ("CallStatus", status)];
                 self.voice(VoiceCallbackKind::Reservation(sid(), ReservationCallback::Status), &form);
@@ -231,6 +236,10 @@ impl Call {
                 let call = if *of_worker { self.worker_call } else { CALLER };
                 let form = [("ConferenceSid", "CF1"), ("StatusCallbackEvent", event), ("CallSid", call)];
                 self.voice(VoiceCallbackKind::Reservation(sid(), ReservationCallback::Conference), &form);
+            }
+            Happening::CustomerProgress(status) => {
+                let form = [("CallSid", self.worker_call), ("CallStatus", status)];
+                self.voice(VoiceCallbackKind::Reservation(sid(), ReservationCallback::CustomerStatus), &form);
             }
             Happening::WorkerLeg => self.voice(
                 VoiceCallbackKind::Reservation(sid(), ReservationCallback::WorkerLeg),
@@ -473,5 +482,21 @@ fn an_answer_that_names_no_call_is_a_failure() {
         let first = call.reservation();
         call.answer(VoiceOutcome::Answered { status: 201, body: body.as_bytes().to_vec() });
         assert_ne!(call.reservation(), first, "it was canceled and offered anew: {body}");
+    }
+}
+
+#[test]
+fn a_worker_is_not_hung_up_for_a_move_of_which_nobody_knows_whether_it_was_made() {
+    for (outcome, expected) in [
+        (Happening::Unanswered, vec![VoiceStep::CallWorker, VoiceStep::MoveCaller]),
+        (Happening::Unreachable, vec![VoiceStep::CallWorker, VoiceStep::MoveCaller, VoiceStep::HangUp]),
+    ] {
+        let mut call = Call::new(ATTRIBUTES);
+        call.happens(&Happening::Instruct("Instruction=dequeue&DequeueTo=client:ann"));
+        call.happens(&Happening::Answer(201));
+        call.happens(&Happening::Progress("in-progress"));
+        call.happens(&outcome);
+        assert_eq!(call.steps, expected, "{outcome:?}");
+        assert_eq!(call.status(), "accepted");
     }
 }

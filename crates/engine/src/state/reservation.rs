@@ -63,6 +63,10 @@ pub struct VoiceCall {
     /// The customer is in the conference, as of the report with this number.
     pub is_customer_there: bool,
     pub customer_report: u64,
+    /// The customer was in the conference at some time.
+    pub was_customer_there: bool,
+    /// The customer was called, for an outbound Task, and nobody has told of the end of that call.
+    pub is_customer_called: bool,
     /// Which numbers below 64 the reports of the Worker's call and of the conference had so far: one bit each.
     pub call_reports: u64,
     pub conference_reports: u64,

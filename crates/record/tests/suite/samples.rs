@@ -37,6 +37,8 @@ fn voice_call() -> VoiceCall {
         is_customer_sent_for: false,
         is_customer_there: false,
         customer_report: 0,
+        was_customer_there: false,
+        is_customer_called: false,
         requests: 3,
         requests_before: 1,
         call_reports: 5,
