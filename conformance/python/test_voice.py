@@ -939,6 +939,23 @@ def test_a_caller_who_is_moved_to_nobody_goes_on(desk, voice, instruction):
     assert f"<Redirect>{NEXT}&amp;QueueResult=bridged" in after.text
 
 
+def test_a_caller_who_has_gone_on_is_left_alone_when_the_move_is_answered_late(desk, voice):
+    task, _, _ = enqueued(desk, voice)
+    desk.offer(task).update(instruction="dequeue")
+    desk.clock.quiet()
+    (request,) = voice.asked()
+    arrived, go_on = moving(voice)
+    voice.report(request, call_of(voice, request), "in-progress")
+    assert arrived.wait(10)
+    (moved,) = voice.asked(f"/Calls/{CALLER}")
+    voice.report(request, call_of(voice, request), "completed")
+    after = voice.send(action_of(moved["Twiml"]), CallSid=CALLER, CallStatus="in-progress", DialCallStatus="completed")
+    assert "QueueResult=bridged" in after.text
+    go_on.set()
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1, "the conversation was short, and the caller is elsewhere now"
+
+
 @pytest.mark.parametrize("ending", ["wrapping", "completed"])
 def test_a_conversation_goes_on_although_the_work_is_over_before_the_caller_is_moved(desk, voice, ending):
     task, _, request = dequeued(desk, voice)

@@ -391,8 +391,12 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
     }
 
     fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
+        let is_late = step == VoiceStep::MoveCaller && !self.call.is_customer_sent_for;
         self.call.is_customer_sent_for &= !is_for_customer(step);
         match api_answer::read(step, outcome) {
+            // The caller was there and has gone on already.
+            Ok(_) if is_late => {}
+            Err(refusal) if is_late && refusal.is_unknown => {}
             Ok(success) => self.is_done(step, &success),
             Err(refusal) => self.is_refused(step, &refusal),
         }

@@ -178,9 +178,24 @@ pub(super) fn enqueue_result(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallba
         }
         // The end of a conversation, or of the way to it, is told without a result of the queue.
         None if callback.value("CallStatus").is_some_and(is_over) => hung_up(bridge, task),
-        Some(_) | None => {}
+        None => gone_on(bridge, task, callback),
+        Some(_) => {}
     }
     how_to_go_on(callback)
+}
+
+/// A caller who was sent to a Worker goes on from there: whatever the voice API answers later, nobody is on the way.
+fn gone_on(bridge: &mut Bridge<'_, '_>, id: Id<Task>, callback: &VoiceCallback) {
+    let state = bridge.state();
+    let is_on_the_way = |reservation: &&Reservation| {
+        let call = reservation.call.as_deref().filter(|call| call.is_customer_sent_for);
+        call.is_some_and(|call| call.customer_call.as_deref() == callback.call())
+    };
+    let reservations = &state.task(id).expect("found in this turn").reservations;
+    let reservations = reservations.iter().filter_map(|id| state.reservation(*id)).filter(is_on_the_way);
+    for reservation in reservations.map(|reservation| reservation.id).collect::<Vec<_>>() {
+        bridge.with(reservation, |call| call.call.is_customer_sent_for = false);
+    }
 }
 
 /// A caller who was sent to a Worker has hung up.

@@ -58,7 +58,8 @@ pub struct VoiceCall {
     /// The provider has said that the Worker's call is over, or that its conversation is. A request to hang up is not
     /// yet the end.
     pub is_over: bool,
-    /// A request for the customer, to be moved or called to the Worker, is under way.
+    /// A request for the customer, to be moved or called to the Worker, is under way, and the customer is not known to
+    /// have gone on from there.
     pub is_customer_sent_for: bool,
     /// The customer is in the conference, as of the report with this number.
     pub is_customer_there: bool,
