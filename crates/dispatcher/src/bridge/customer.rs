@@ -56,7 +56,8 @@ impl ReservationCall<'_, '_, '_> {
         let (status, task) = (self.reservation().status, self.task().status);
         // The application may end the work before the conversation is over.
         let is_waited_for = !self.call.is_over && (status.is_active() || status == ReservationStatus::Completed);
-        if is_waited_for || self.hand_over() {
+        let is_in = |call: &VoiceCall| call.is_customer_sent_for || call.is_answered && !call.is_over;
+        if is_waited_for || self.hand_over() || self.rivals().any(|(_, call, _)| is_in(call)) {
             return;
         }
         match task {
