@@ -6,11 +6,13 @@
 use std::fmt::Display;
 
 use pointsman_engine::{
-    Account, Entity, EventKind, Id, Position, PublicEvent, Reservation, RoutingTargetFacts, Sid, State, Subject, Task,
-    TaskStatus, Timestamp, Workspace,
+    Account, DurationMs, Entity, EventKind, Id, Position, PublicEvent, Reservation, RoutingTargetFacts, Sid, State,
+    Subject, Task, TaskStatus, Timestamp, Workspace,
 };
 
+use crate::interval::DAY_MS;
 use crate::json::{self, Object};
+use crate::limits::REDACTION_DAYS;
 use crate::words;
 
 /// One field of event payloads.
@@ -71,6 +73,13 @@ pub struct Place {
     pub workspace: Sid<Workspace>,
     /// Show `{}` instead of the Task's attributes: the event is older than the law allows.
     pub redact: bool,
+}
+
+impl Place {
+    /// As an event is shown at an instant.
+    pub fn at(now: Timestamp, event: &PublicEvent, account: Sid<Account>, workspace: Sid<Workspace>) -> Self {
+        Self { account, workspace, redact: event.at < now.plus(DurationMs(-i64::from(REDACTION_DAYS) * DAY_MS)) }
+    }
 }
 
 pub(crate) const fn row(

@@ -12,7 +12,7 @@ pub(crate) const START_DATE: Param<Timestamp> = date("StartDate", "First instant
 pub(crate) const END_DATE: Param<Timestamp> = date("EndDate", "Last instant, inclusive; now by default.");
 
 const MINUTE_MS: i64 = 60_000;
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// A window in milliseconds, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

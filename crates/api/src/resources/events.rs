@@ -11,9 +11,9 @@ use crate::event_fields::{Place, description, event_data, event_kind, event_type
 use crate::execute::Outcome;
 use crate::history::{EventPlace, Finish, HistoryOrder, HistoryQuery, HistoryRequest};
 use crate::http::Answer;
+use crate::interval::DAY_MS;
 use crate::interval::{END_DATE, Interval, MINUTES, START_DATE};
 use crate::json;
-use crate::limits::REDACTION_DAYS;
 use crate::page::{self, Direction, Edge, Edges, Page, PageSetting};
 use crate::parameters::{Param, filters, text};
 use crate::request::Request;
@@ -34,9 +34,7 @@ pub static EVENT: Resource<PublicEvent> = Resource {
         url_field("actor_url", "URL of what caused it.", "/v1/Workspaces/{workspace_sid}"),
         field("description", Shape::Text, "What happened, in words.", |event, _| quoted(&description(event))),
         field("event_data", Shape::Any, "Its data; all values are strings.", |event, context| {
-            let horizon = context.now.0 - i64::from(REDACTION_DAYS) * DAY_MS;
-            let redact = event.at.0 < horizon;
-            let place = Place { account: context.account, workspace: context.workspace, redact };
+            let place = Place::at(context.now, event, context.account, context.workspace);
             Scalar::Json(event_data(event, &place))
         }),
         field("event_date", Shape::Date, "When it happened.", |event, _| event.at.into()),
@@ -93,8 +91,6 @@ pub static EVENT: Resource<PublicEvent> = Resource {
         },
     ],
 };
-
-const DAY_MS: i64 = 86_400_000;
 
 fn quoted(text: &str) -> Scalar<'static> {
     let mut out = String::with_capacity(text.len() + 2);

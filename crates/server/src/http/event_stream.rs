@@ -37,8 +37,6 @@ use crate::metrics::Metrics;
 use crate::projector::{Ended, Follower};
 use crate::storage::Storage;
 
-const DAY_MS: i64 = 86_400_000;
-
 /// The streams that are open, and when they must end.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -386,9 +384,7 @@ impl Stream {
                 return Err(End::Broken);
             }
             if self.wants(event.kind) {
-                let horizon = now.0 - i64::from(pointsman_api::limits::REDACTION_DAYS) * DAY_MS;
-                let (account, workspace) = (self.request.account, self.request.workspace);
-                let place = Place { account, workspace, redact: event.at.0 < horizon };
+                let place = Place::at(now, &event, self.request.account, self.request.workspace);
                 self.format.write(&mut frame, &event, &place, &self.account_name);
             }
             if event.kind == EventKind::WorkspaceDeleted {
