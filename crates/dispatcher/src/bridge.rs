@@ -26,7 +26,7 @@ use pointsman_engine::{
     VoiceCall, Workspace,
 };
 use pointsman_expression::Attributes;
-use pointsman_record::delivery::{About, Content, Delivery, Form, ReportMethod, VoiceStep};
+use pointsman_record::delivery::{About, Content, Delivery, Form, VoiceStep};
 
 pub use self::addresses::{ReservationCallback, VoiceCallback, VoiceCallbackKind};
 use self::api_answer::{Refusal, Success};
@@ -312,9 +312,9 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
         self.send(url, Content::Voice { step, form, about });
     }
 
-    fn report(&mut self, method: ReportMethod, url: String, form: Form) {
+    fn report(&mut self, url: String, form: Option<Form>) {
         let about = self.about();
-        self.send(url, Content::Report { method, form, about });
+        self.send(url, Content::Report { form, about });
     }
 
     fn send(&mut self, url: String, content: Content) {

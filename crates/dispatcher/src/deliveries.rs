@@ -15,7 +15,7 @@ use std::sync::Arc;
 use pointsman_api::event_fields::{assignment_callback_form, event_callback_form};
 use pointsman_api::instruction::{CallbackAnswer, parse_callback_answer};
 use pointsman_engine::{DurationMs, Sid, Timestamp};
-use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
+use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, VoiceStep};
 use pointsman_token::{CallbackUrl, signature};
 
 use crate::batch::{AssignmentOutcome, Input, OutboxChange, VoiceOutcome, VoiceRequest};
@@ -54,13 +54,12 @@ impl Default for DeliverySettings {
 pub struct Attempt {
     pub id: AttemptId,
     pub delivery: Arc<Delivery>,
-    /// GET without a body, or POST of a form.
-    pub method: ReportMethod,
     pub url: CallbackUrl,
     /// The operator chose the address: network rules are for those that applications choose.
     pub is_trusted: bool,
     pub headers: Vec<(&'static str, String)>,
-    pub body: String,
+    /// By POST, encoded; without one it is a GET.
+    pub form: Option<String>,
     pub connect_timeout_ms: u32,
     pub read_timeout_ms: u32,
     /// For the whole attempt.
@@ -497,39 +496,33 @@ impl Waiting {
         let named = |form: Vec<(&'static str, String)>| {
             form.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
         };
-        let form: Vec<(String, String)> = match content {
-            Content::Event(event) => named(event_callback_form(event, account, workspace)),
-            Content::Assignment { event, .. } => named(assignment_callback_form(event, account, workspace)),
-            Content::Voice { form, .. } | Content::Report { form, .. } => texts(form),
+        let form: Option<Vec<(String, String)>> = match content {
+            Content::Event(event) => Some(named(event_callback_form(event, account, workspace))),
+            Content::Assignment { event, .. } => Some(named(assignment_callback_form(event, account, workspace))),
+            Content::Voice { form, .. } => Some(texts(form)),
+            Content::Report { form, .. } => form.as_ref().map(texts),
         };
-        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let method = match content {
-            Content::Report { method, .. } => *method,
-            Content::Event(_) | Content::Assignment { .. } | Content::Voice { .. } => ReportMethod::Post,
-        };
+        let pairs: Vec<(&str, &str)> =
+            form.iter().flatten().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut headers = vec![("Accept", "*/*".to_string()), ("User-Agent", settings.user_agent.clone())];
-        if method == ReportMethod::Post {
+        if form.is_some() {
             headers.push(("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8".to_string()));
         }
         headers.push(("I-Twilio-Idempotency-Token", self.idempotency_token(settings.epoch)));
         if rules.is_trusted {
             headers.extend(settings.voice_authorization.clone().map(|value| ("Authorization", value)));
         } else {
-            headers.push((signature::HEADER, signature::sign(&self.auth_token, &url.signed_url(), &form)));
+            headers.push((signature::HEADER, signature::sign(&self.auth_token, &url.signed_url(), &pairs)));
             headers.extend(url.basic_auth().map(|credentials| ("Authorization", credentials.authorization())));
         }
         let total_timeout_ms = u32::from(overrides.total_timeout_ms).min(rules.total_timeout_ms_max);
-        let body = match method {
-            ReportMethod::Get => String::new(),
-            ReportMethod::Post => form_urlencoded::Serializer::new(String::new()).extend_pairs(&form).finish(),
-        };
+        let encoded = || form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
         Ok(Attempt {
             id,
             delivery: Arc::clone(&self.delivery),
-            method,
             is_trusted: rules.is_trusted,
             headers,
-            body,
+            form: form.is_some().then(encoded),
             connect_timeout_ms: u32::from(overrides.connect_timeout_ms),
             read_timeout_ms: u32::from(overrides.read_timeout_ms),
             total_timeout_ms: total_timeout_ms.saturating_sub(self.elapsed_ms).max(1),

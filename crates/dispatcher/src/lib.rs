@@ -25,6 +25,6 @@ pub use crate::batch::{
 pub use crate::bridge::{ReservationCallback, Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
 pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Urgency};
 pub use crate::places::Receiver;
-pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, ReportMethod, VoiceStep};
+pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, VoiceStep};
 
 pub use crate::shard::{RestoreError, Shard, restore_state};

@@ -27,8 +27,8 @@ pub enum Content {
     Assignment { event: Arc<PublicEvent>, fallback_url: Option<Arc<str>> },
     /// Asks the voice API for a step of an instruction.
     Voice { step: VoiceStep, form: Form, about: About },
-    /// Tells the application of a call that an instruction made.
-    Report { method: ReportMethod, form: Form, about: About },
+    /// Tells the application of a call that an instruction made: by POST of a form, or by GET without one.
+    Report { form: Option<Form>, about: About },
 }
 
 /// Parameters in the order in which they are sent.
@@ -60,12 +60,6 @@ pub enum VoiceStep {
     HangUp,
     /// The Task's call is sent to other TwiML, whatever becomes of the reservation.
     RedirectOnly,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReportMethod {
-    Get,
-    Post,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +120,7 @@ struct CallMessage {
     /// 0 is a report.
     #[prost(uint32, tag = 1)]
     step: u32,
+    /// A report by GET, which has no form.
     #[prost(bool, tag = 2)]
     get: bool,
     #[prost(bytes = "vec", tag = 3)]
@@ -236,8 +231,8 @@ pub fn encode(delivery: &Delivery) -> Vec<u8> {
             message.fallback_url = fallback_url.as_deref().map(str::to_string);
         }
         Content::Voice { step, form, about } => message.call = Some(call(1 + *step as u32, false, form, about)),
-        Content::Report { method, form, about } => {
-            message.call = Some(call(0, *method == ReportMethod::Get, form, about));
+        Content::Report { form, about } => {
+            message.call = Some(call(0, form.is_none(), form.as_deref().unwrap_or_default(), about));
         }
     }
     frame::encode(&message)
@@ -298,8 +293,7 @@ fn decode_call(message: CallMessage) -> Result<Content, DecodeError> {
     let form = pairs.iter().map(|[name, value]| (name.as_str().into(), value.as_str().into())).collect();
     let number = u64::from(step);
     let Some(index) = step.checked_sub(1) else {
-        let method = if get { ReportMethod::Get } else { ReportMethod::Post };
-        return Ok(Content::Report { method, form, about });
+        return Ok(Content::Report { form: (!get).then_some(form), about });
     };
     let step = VoiceStep::ALL.get(index as usize);
     let step = *step.ok_or(DecodeError::Unknown { part: "step of a delivery", number })?;

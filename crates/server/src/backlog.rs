@@ -255,7 +255,7 @@ const fn party_of(lane: OutboxLane) -> Party {
 mod tests {
     use std::sync::Arc;
 
-    use pointsman_dispatcher::{About, Content, DeliveryFailure, ReportMethod};
+    use pointsman_dispatcher::{About, Content, DeliveryFailure};
     use pointsman_engine::{Account, Sid, Timestamp};
 
     use super::*;
@@ -274,7 +274,7 @@ mod tests {
             workspace: Sid::from_bytes([workspace; 16]),
             account: Sid::<Account>::from_bytes([1; 16]),
             url: format!("http://127.0.0.1:{port}/a?b=c").into(),
-            content: Content::Report { method: ReportMethod::Post, form: Vec::new(), about },
+            content: Content::Report { form: None, about },
             failure: None,
         }
     }

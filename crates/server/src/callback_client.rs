@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pointsman_dispatcher::{Attempt, AttemptResult, ReportMethod};
+use pointsman_dispatcher::{Attempt, AttemptResult};
 use pointsman_token::Host;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Response, redirect};
@@ -229,15 +229,14 @@ impl CallbackClient {
     /// `None`: no answer began in time.
     async fn request(&self, key: ClientKey, attempt: &Attempt) -> Result<Option<Response>, reqwest::Error> {
         let (client, url) = (self.client(key)?, attempt.url.request_url().clone());
-        let mut request = match attempt.method {
-            ReportMethod::Get => client.get(url),
-            ReportMethod::Post => client.post(url),
+        let mut request = match &attempt.form {
+            None => client.get(url),
+            Some(form) => client.post(url).body(form.clone()),
         };
         for (name, value) in &attempt.headers {
             request = request.header(*name, value);
         }
-        let sent = request.body(attempt.body.clone()).send();
-        tokio::time::timeout(read_timeout(attempt), sent).await.ok().transpose()
+        tokio::time::timeout(read_timeout(attempt), request.send()).await.ok().transpose()
     }
 
     /// Whether a request to a receiver may have gone over a connection that was kept from an earlier one.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use pointsman_api::instruction::VoiceVerb;
 use pointsman_api::{Answer, ApiError};
 use pointsman_engine::{Id, Reservation, ReservationStatus, State, Task, VoiceCall};
-use pointsman_record::delivery::{Form, ReportMethod};
 
 use super::addresses::{ReservationCallback, VoiceCallback};
 use super::dial::dial_reservation;
@@ -294,7 +293,7 @@ impl ReservationCall<'_, '_, '_> {
             let task_call = self.attribute(&["call_sid"]).unwrap_or_default();
             let pairs = callback.form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             let url = requests::with_query(url, pairs.chain([("taskCallSid", &*task_call)]));
-            self.report(ReportMethod::Get, url, Form::new());
+            self.report(url, None);
         }
         if let Some(url) = instruction.text("status_callback").filter(|_| is_wanted("status_callback_event")) {
             self.pass_on(callback, url, instruction.text("status_callback_method"));
@@ -323,10 +322,10 @@ impl ReservationCall<'_, '_, '_> {
     fn pass_on(&mut self, callback: &VoiceCallback, url: &str, method: Option<&str>) {
         if method == Some("GET") {
             let pairs = callback.form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            self.report(ReportMethod::Get, requests::with_query(url, pairs), Form::new());
+            self.report(requests::with_query(url, pairs), None);
         } else {
             let form = callback.form.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
-            self.report(ReportMethod::Post, url.to_string(), form.collect());
+            self.report(url.to_string(), Some(form.collect()));
         }
     }
 }

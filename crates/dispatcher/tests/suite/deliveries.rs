@@ -76,7 +76,7 @@ fn delivery_of(workspace: u8, content: Content, url: &str) -> Arc<Delivery> {
 
 /// The number that the event of a request has in its SID.
 fn number(attempt: &Attempt) -> u8 {
-    let sid = attempt.body.split("Sid=EV").nth(1).unwrap();
+    let sid = attempt.form.as_ref().unwrap().split("Sid=EV").nth(1).unwrap();
     u8::from_str_radix(&sid[..2], 16).unwrap()
 }
 

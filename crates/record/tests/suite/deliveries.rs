@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_engine::{EventKind, Sid, Timestamp};
-use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, ReportMethod, VoiceStep, decode, encode};
+use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, VoiceStep, decode, encode};
 
 use crate::samples;
 
@@ -24,8 +24,9 @@ fn contents() -> Vec<Content> {
         Content::Event(event(EventKind::TaskUpdated)),
         Content::Assignment { event: event(EventKind::ReservationCreated), fallback_url: None },
         Content::Assignment { event: event(EventKind::ReservationCreated), fallback_url: Some("https://b".into()) },
-        Content::Report { method: ReportMethod::Get, form: Vec::new(), about },
-        Content::Report { method: ReportMethod::Post, form: form.clone(), about },
+        Content::Report { form: None, about },
+        Content::Report { form: Some(Vec::new()), about },
+        Content::Report { form: Some(form.clone()), about },
     ];
     contents.extend(steps.map(|step| Content::Voice { step, form: form.clone(), about }));
     contents
@@ -58,7 +59,7 @@ fn an_assignment_its_voice_steps_and_its_reports_stand_in_lines_of_their_own() {
     let reservation = Sid::from_bytes([8; 16]);
     let about = About { sid: [7; 16], reservation, at: Timestamp(0) };
     let voice = delivery(Content::Voice { step: VoiceStep::HangUp, form: Vec::new(), about }).line();
-    let report = delivery(Content::Report { method: ReportMethod::Get, form: Vec::new(), about }).line();
+    let report = delivery(Content::Report { form: None, about }).line();
     assert_ne!(voice, report);
     assert!(![voice, report].contains(&reservation.bytes()));
 }
