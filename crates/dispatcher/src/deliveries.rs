@@ -111,7 +111,7 @@ pub struct Deliveries {
     settings: DeliverySettings,
     lines: BTreeMap<LineId, VecDeque<Waiting>>,
     urgent: Places,
-    told: Places,
+    usual: Places,
     running: BTreeMap<AttemptId, Running>,
     /// Lines that pause until an instant.
     paused: BTreeSet<(Timestamp, LineId)>,
@@ -124,7 +124,8 @@ pub struct Deliveries {
 pub enum Urgency {
     /// Routing waits for the answer.
     Urgent,
-    Told,
+    /// Nobody waits for it.
+    Usual,
 }
 
 impl Urgency {
@@ -155,7 +156,7 @@ impl Rules {
     const fn of(content: &Content) -> Self {
         match content {
             Content::Event(_) => Self {
-                urgency: Urgency::Told,
+                urgency: Urgency::Usual,
                 is_trusted: false,
                 total_timeout_ms_max: u32::MAX,
                 answer_bytes_max: 0,
@@ -182,7 +183,7 @@ impl Rules {
                 has_line_per_receiver: false,
             },
             Content::Report { .. } => Self {
-                urgency: Urgency::Told,
+                urgency: Urgency::Usual,
                 is_trusted: false,
                 total_timeout_ms_max: u32::MAX,
                 answer_bytes_max: 0,
@@ -239,7 +240,7 @@ impl Deliveries {
             settings,
             lines: BTreeMap::new(),
             urgent: Places::default(),
-            told: Places::default(),
+            usual: Places::default(),
             running: BTreeMap::new(),
             paused: BTreeSet::new(),
             attempts_made: 0,
@@ -254,7 +255,7 @@ impl Deliveries {
 
     /// Whether nothing is under way or could go now; what pauses does not count.
     pub fn is_quiet(&self) -> bool {
-        self.urgent.is_quiet() && self.told.is_quiet()
+        self.urgent.is_quiet() && self.usual.is_quiet()
     }
 
     /// When the next pause ends.
@@ -300,7 +301,7 @@ impl Deliveries {
     fn places(&mut self, urgency: Urgency) -> &mut Places {
         match urgency {
             Urgency::Urgent => &mut self.urgent,
-            Urgency::Told => &mut self.told,
+            Urgency::Usual => &mut self.usual,
         }
     }
 
@@ -313,7 +314,7 @@ impl Deliveries {
             self.make_ready(line, End::Last);
         }
         let (mut attempts, mut effects) = (Vec::new(), Vec::new());
-        for urgency in [Urgency::Urgent, Urgency::Told] {
+        for urgency in [Urgency::Urgent, Urgency::Usual] {
             while let Some((lane, line)) = self.places(urgency).take() {
                 match self.start(urgency, &lane, &line) {
                     Ok(attempt) => attempts.push(attempt),
