@@ -129,8 +129,7 @@ async fn read<T: Send + 'static>(
     read: impl FnOnce(&(dyn Store + 'static)) -> Result<T, LettersError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let storage = Arc::clone(&app.storage);
-    let found = tokio::task::spawn_blocking(move || storage.with(read)).await;
-    match found.expect("reading dead letters does not panic") {
+    match super::blocking(limits::ANSWER_TIMEOUT, move || storage.with(read)).await? {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => {
             tracing::error!(error = chain(&error), "failed to read dead letters");
