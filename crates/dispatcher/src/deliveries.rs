@@ -149,7 +149,7 @@ struct Rules {
     /// After a restart it is another webhook.
     is_asked_anew: bool,
     /// One that is dead holds up nothing that goes elsewhere.
-    has_line_per_receiver: bool,
+    has_line_per_destination: bool,
 }
 
 impl Rules {
@@ -162,7 +162,7 @@ impl Rules {
                 answer_bytes_max: 0,
                 is_guaranteed: true,
                 is_asked_anew: false,
-                has_line_per_receiver: true,
+                has_line_per_destination: true,
             },
             Content::Assignment { .. } => Self {
                 urgency: Urgency::Urgent,
@@ -171,7 +171,7 @@ impl Rules {
                 answer_bytes_max: ANSWER_BYTES_MAX,
                 is_guaranteed: false,
                 is_asked_anew: true,
-                has_line_per_receiver: false,
+                has_line_per_destination: false,
             },
             Content::Voice { .. } => Self {
                 urgency: Urgency::Urgent,
@@ -180,7 +180,7 @@ impl Rules {
                 answer_bytes_max: ANSWER_BYTES_MAX,
                 is_guaranteed: false,
                 is_asked_anew: false,
-                has_line_per_receiver: false,
+                has_line_per_destination: false,
             },
             Content::Report { .. } => Self {
                 urgency: Urgency::Usual,
@@ -189,7 +189,7 @@ impl Rules {
                 answer_bytes_max: 0,
                 is_guaranteed: false,
                 is_asked_anew: false,
-                has_line_per_receiver: false,
+                has_line_per_destination: false,
             },
         }
     }
@@ -271,7 +271,7 @@ impl Deliveries {
         let line = LineId {
             workspace: delivery.workspace,
             key: delivery.line(),
-            receiver: Rules::of(&delivery.content).has_line_per_receiver.then(|| receiver.clone()),
+            destination: Rules::of(&delivery.content).has_line_per_destination.then(|| destination_of(&delivery.url)),
         };
         let waiting = self.lines.entry(line.clone()).or_default();
         waiting.push_back(Waiting {
@@ -473,6 +473,12 @@ fn assigned(delivery: Arc<Delivery>, outcome: AssignmentOutcome) -> Effect {
 fn voice_answered(delivery: Arc<Delivery>, step: VoiceStep, about: About, outcome: VoiceOutcome) -> Effect {
     let request = VoiceRequest { workspace: delivery.workspace, account: delivery.account, step, about };
     Effect::Input { delivery, input: Input::VoiceAnswered { request, outcome } }
+}
+
+/// Where deliveries of one key go one after the other, and those that wait are read together: the address without
+/// credentials, query and fragment.
+pub fn destination_of(url: &str) -> Arc<str> {
+    CallbackUrl::parse(url).map_or_else(|_| "no address".into(), |url| url.destination().into())
 }
 
 fn receiver_of(url: &str) -> Receiver {

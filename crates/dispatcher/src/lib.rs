@@ -23,7 +23,9 @@ pub use crate::batch::{
     AssignmentOutcome, Batch, Input, OutboxChange, PendingRecord, Reply, Ticket, VoiceOutcome, VoiceRequest,
 };
 pub use crate::bridge::{ReservationCallback, Telephony, VoiceApi, VoiceCallback, VoiceCallbackKind};
-pub use crate::deliveries::{Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Urgency};
+pub use crate::deliveries::{
+    Attempt, AttemptId, AttemptResult, Deliveries, DeliverySettings, Effect, Urgency, destination_of,
+};
 pub use crate::places::Receiver;
 pub use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, VoiceStep};
 

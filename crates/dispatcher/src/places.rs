@@ -24,8 +24,8 @@ pub type Receiver = Arc<str>;
 pub(crate) struct LineId {
     pub(crate) workspace: Sid<Workspace>,
     pub(crate) key: [u8; 16],
-    /// Where the key has a line for each receiver.
-    pub(crate) receiver: Option<Receiver>,
+    /// Where the key has a line for each.
+    pub(crate) destination: Option<Arc<str>>,
 }
 
 /// The lines of a Workspace to one receiver.

@@ -1,8 +1,8 @@
 //! Which waiting deliveries are in memory, and which only in the store.
 //!
-//! Deliveries wait in lanes: what one Workspace has of one urgency for one receiver. Memory is shared: the fuller it
+//! Deliveries wait in lanes: what one Workspace has of one urgency for one address. Memory is shared: the fuller it
 //! gets the less one Workspace may have of one urgency, and the more of that is taken the less one of its lanes. So there
-//! is always room for whoever has nothing in it, and for a receiver that works beside one that does not. What does not
+//! is always room for whoever has nothing in it, and for an address that works beside one that does not. What does not
 //! fit is read from the store later, in order, lane by lane.
 //!
 //! A delivery is known from the moment at which it comes into memory until its end is in the store: until then the
@@ -10,10 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use pointsman_dispatcher::{Delivery, Urgency};
-use pointsman_store::{OutboxLane, OutboxNumber};
+use pointsman_dispatcher::{Delivery, Urgency, destination_of};
+use pointsman_record as record;
+use pointsman_store::{Epoch, OutboxChange, OutboxEntry, OutboxLane, OutboxNumber, Store};
 
 use crate::limits;
+use crate::logging::chain;
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -24,6 +26,9 @@ struct Lane {
     /// It stands in the turns.
     in_turn: bool,
 }
+
+/// Where all deliveries of a Workspace wait in an outbox that knew no lanes.
+const LANE_OF_ALL: u32 = 0;
 
 /// A part of the store to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,7 +126,10 @@ impl Backlog {
 
     /// A reading that failed comes again.
     pub(crate) fn read_again(&mut self, reading: Reading) {
-        self.take_turn(reading.lane);
+        // Meanwhile it may have been read all the same.
+        if self.lanes.get(&reading.lane).is_some_and(|lane| lane.behind.is_some()) {
+            self.take_turn(reading.lane);
+        }
     }
 
     /// Takes one delivery that was read, in order. Returns whether it is to come into memory; `None`: there is no room
@@ -238,13 +246,34 @@ impl Backlog {
     }
 }
 
-/// The lane of a delivery: whom it goes to, and whether routing waits for it.
+/// Gives the deliveries of an older outbox, which knew no lanes, their own. What cannot be read stays in that of all.
+///
+/// - Cost: that of all which wait in such an outbox; otherwise a look into an index.
+pub(crate) fn sort_older(store: &dyn Store, epoch: Epoch) -> Result<(), String> {
+    let lanes = store.outbox_lanes().map_err(|error| chain(&error))?;
+    for lane in lanes.into_iter().filter(|lane| lane.number == LANE_OF_ALL) {
+        let mut after = OutboxNumber::default();
+        loop {
+            let page = store.outbox_read_of(lane, after, limits::DELIVERIES_PAGE).map_err(|error| chain(&error))?;
+            let Some(last) = page.last() else { break };
+            after = last.number;
+            let sorted = page.iter().filter_map(|waiting| {
+                let delivery = record::delivery::decode(&waiting.entry.payload).ok()?;
+                let entry = OutboxEntry { lane: lane_of(&delivery).number, ..waiting.entry.clone() };
+                Some(OutboxChange::Put(entry))
+            });
+            store.append(epoch, &[], &sorted.collect::<Vec<_>>()).map_err(|error| chain(&error))?;
+        }
+    }
+    Ok(())
+}
+
+/// The lane of a delivery: where it goes, and whether routing waits for it. Lines, which go in order, are within lanes.
 pub(crate) fn lane_of(delivery: &Delivery) -> OutboxLane {
-    let (scheme, rest) = delivery.url.split_once("://").unwrap_or_default();
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let receiver = crc32fast::hash(format!("{scheme}://{authority}").as_bytes());
+    let destination = crc32fast::hash(destination_of(&delivery.url).as_bytes());
     let is_urgent = Urgency::of(&delivery.content) == Urgency::Urgent;
-    OutboxLane { workspace: delivery.workspace.bytes(), number: receiver << 1 | u32::from(is_urgent) }
+    let number = (destination << 1).max(LANE_OF_ALL + 2) | u32::from(is_urgent);
+    OutboxLane { workspace: delivery.workspace.bytes(), number }
 }
 
 const fn party_of(lane: OutboxLane) -> Party {
@@ -265,7 +294,7 @@ mod tests {
         delivery_to(9, workspace, number)
     }
 
-    /// The same, to a receiver of its own.
+    /// The same, to an address of its own.
     fn delivery_to(port: u16, workspace: u8, number: u64) -> Delivery {
         let mut sid = [workspace; 16];
         sid[8..].copy_from_slice(&number.to_be_bytes());
@@ -334,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_takes_nothing_leaves_room_for_the_others_of_its_workspace() {
+    fn an_address_that_takes_nothing_leaves_room_for_the_others_of_its_workspace() {
         let mut backlog = Backlog::default();
         let mut total = 0;
         for port in 1..=2_000_u16 {
@@ -391,10 +420,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_is_a_workspace_an_urgency_and_a_receiver() {
+    fn a_lane_is_a_workspace_an_urgency_and_an_address() {
         let lane = |url: &str| lane_of(&Delivery { url: url.into(), ..delivery(1, 1) });
         let number = lane("http://a.example/x?y#z").number;
-        assert_eq!(lane("http://a.example").number, number);
+        for same in ["http://a.example/x", "http://u:p@A.example:80/x", "http://u:q@a.example/x?z"] {
+            assert_eq!(lane(same).number, number, "{same}");
+        }
+        assert_ne!(lane("http://a.example/z").number, number);
         assert_ne!(lane("https://a.example").number, number);
         assert_ne!(lane("http://a.example:81/x").number, number);
         assert_eq!(number & 1, 0, "nobody waits for reports");

@@ -109,6 +109,9 @@ struct Running {
     stores_again: Option<Instant>,
     backlog: Backlog,
     failing: Failing,
+    /// Readings that have failed, and when they are tried again.
+    resting: Vec<Reading>,
+    reads_again: Option<Instant>,
     /// The store is to be asked whose deliveries wait.
     asks_store: bool,
     store_fails: bool,
@@ -127,6 +130,8 @@ impl DeliveryTask {
             stores_again: None,
             backlog: Backlog::default(),
             failing: Failing::default(),
+            resting: Vec::new(),
+            reads_again: None,
             asks_store: true,
             store_fails: false,
             added: 0,
@@ -196,15 +201,18 @@ impl Running {
 
     /// How long until a failed callback is to be tried again, or the store to be read. A virtual clock tells by a message.
     fn pause(&self) -> Duration {
-        if self.asks_store || self.backlog.is_reading() {
+        if self.asks_store {
             return if self.store_fails { limits::RECOVERY_PAUSE } else { Duration::ZERO };
+        }
+        if self.backlog.is_reading() {
+            return Duration::ZERO;
         }
         let until = self.task.deliveries.next_deadline().filter(|_| self.task.clock.mode() == ClockMode::System);
         let pause = until.map_or(limits::DELIVERY_IDLE, |until| {
             let pause_ms = until.since(self.task.clock.now()).0.max(0);
             Duration::from_millis(pause_ms as u64).min(limits::DELIVERY_IDLE)
         });
-        let others = self.failing.next_line().into_iter().chain(self.stores_again);
+        let others = self.failing.next_line().into_iter().chain(self.stores_again).chain(self.reads_again);
         let others = others.map(|instant| instant.saturating_duration_since(clock::instant()));
         others.fold(pause, Duration::min)
     }
@@ -215,6 +223,10 @@ impl Running {
             while let Some(finished) = self.attempts.join_next().await {
                 self.finish(finished.expect("attempts do not panic"));
             }
+            // What was refused may be taken now; if not, it is sent again after the next start too.
+            self.stores_again = self.stores_again.map(|_| clock::instant());
+            self.store_refused();
+            while self.storing.join_next().await.is_some() {}
         });
         if drained.await.is_err() {
             tracing::info!("callbacks under way are sent again after the next start");
@@ -275,6 +287,11 @@ impl Running {
         if self.task.overflown.swap(false, Ordering::AcqRel) {
             self.asks_store = true;
         }
+        if self.reads_again.take_if(|again| *again <= clock::instant()).is_some() {
+            for reading in self.resting.drain(..) {
+                self.backlog.read_again(reading);
+            }
+        }
         if self.asks_store {
             let Some(lanes) = self.read(Store::outbox_lanes) else { return };
             self.asks_store = false;
@@ -283,7 +300,9 @@ impl Running {
         for _ in 0..limits::DELIVERY_PAGES_AT_ONCE {
             let Some(reading) = self.backlog.next_reading() else { return };
             if !self.load_page(reading) {
-                return self.backlog.read_again(reading);
+                // By itself: what is wrong may be one row of this lane.
+                self.resting.push(reading);
+                self.reads_again.get_or_insert(clock::instant() + limits::RECOVERY_PAUSE);
             }
         }
     }
@@ -299,6 +318,7 @@ impl Running {
                 Ok(delivery) => Arc::new(delivery),
                 Err(error) => {
                     tracing::error!(error = chain(&error), "a stored callback cannot be read");
+                    reading.after = waiting.number;
                     continue;
                 }
             };
@@ -406,7 +426,7 @@ impl Running {
     fn tell_idle(&mut self) {
         // What does not fit into memory while others pause waits for them: it stands behind them.
         let is_stored = self.storing.is_empty() && self.refused.is_empty();
-        let is_read = !self.asks_store && !self.backlog.is_reading() && is_stored;
+        let is_read = !self.asks_store && !self.backlog.is_reading() && self.resting.is_empty() && is_stored;
         if self.task.deliveries.is_quiet() && is_read {
             let idle = Idle { added: self.added, next_deadline: self.task.deliveries.next_deadline() };
             for waiting in self.waiting_for_idle.drain(..) {

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::accounts::{self, AccountsError, AccountsKeeper, MadeAccount, random};
+use crate::backlog;
 use crate::callback_client::{CallbackClient, CallbackClientError};
 use crate::clock::{self, Clock};
 use crate::clock_control::ClockControl;
@@ -207,6 +208,9 @@ fn open_state(storage: &Storage, configuration: &Configuration, telephony: &Tele
     storage
         .with(|store| {
             let epoch = store.begin_epoch()?;
+            if let Err(problem) = backlog::sort_older(store, epoch) {
+                tracing::warn!(error = problem, "callbacks that wait are not sorted by where they go");
+            }
             let (accounts, made_account) = open_accounts(store, epoch, configuration)?;
             let snapshots = store.snapshots()?;
             for damage in &snapshots.damaged {

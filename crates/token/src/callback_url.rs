@@ -95,6 +95,11 @@ impl CallbackUrl {
         self.request_url.origin().ascii_serialization()
     }
 
+    /// The receiver and the path there: what of an address says who is told. Neither credentials nor a query count.
+    pub fn destination(&self) -> String {
+        format!("{}{}", self.receiver(), self.request_url.path())
+    }
+
     /// What is signed: the request URL, but for its port. Source: events and callbacks, section 12.2; ours.
     ///
     /// - https: no port, so that receivers behind a port-forwarding proxy see the same URL.

@@ -307,7 +307,7 @@ fn everything_is_sent_in_the_end_and_in_order() {
             for _ in 0..random.below(80).min(2_000 - u64::from(added)) {
                 added += 1;
                 let workspace = if random.below(2) == 0 { 1 } else { random.below(workspaces) as u8 };
-                let url = format!("http://127.0.0.1:{}/{added}", 1 + random.below(400));
+                let url = format!("http://127.0.0.1:{}/{}?{added}", 1 + random.below(400), random.below(2));
                 let Content::Event(told) = &event.content else { unreachable!("it is one") };
                 let mut told = (**told).clone();
                 told.task.as_mut().unwrap().sid = Sid::from_bytes([random.below(3) as u8; 16]);
@@ -330,8 +330,8 @@ fn everything_is_sent_in_the_end_and_in_order() {
                 };
                 let effects = deliveries.finished(attempt.id, result, 1, now);
                 if effects.iter().any(|effect| matches!(effect, Effect::Outbox(_))) {
-                    let number = attempt.url.request_url().path()[1..].parse().unwrap();
-                    let line = (attempt.delivery.workspace, attempt.delivery.line(), attempt.url.receiver());
+                    let number = attempt.url.request_url().query().unwrap().parse().unwrap();
+                    let line = (attempt.delivery.workspace, attempt.delivery.line(), attempt.url.destination());
                     ended.entry(line).or_default().push(number);
                 }
             }

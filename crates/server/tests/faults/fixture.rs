@@ -9,7 +9,7 @@ use pointsman_engine::Limits;
 use pointsman_server::Server;
 use pointsman_server::admin::{self, CheckSummary};
 use pointsman_server::configuration::{Configuration, FirstAccount};
-use pointsman_store::{OpenError, Options, SqliteStore};
+use pointsman_store::{OpenError, Options, SqliteStore, Store};
 
 use crate::corruption::{copy, fill};
 use crate::world::Random;
@@ -43,7 +43,7 @@ async fn every_fixture_opens_and_is_served() {
         let account = "AC01010101010101010101010101010101";
         let server = Server::start(Configuration {
             listen: "127.0.0.1:0".parse().unwrap(),
-            data_dir: directory,
+            data_dir: directory.clone(),
             account: FirstAccount { sid: Some(account.to_owned()), auth_token: Some("fixture".to_owned()) },
             ..Configuration::default()
         });
@@ -54,6 +54,8 @@ async fn every_fixture_opens_and_is_served() {
         assert_eq!(answer.status().as_u16(), 200);
         assert!(answer.text().await.unwrap().contains("\"friendly_name\":\"Busy\""));
         server.stop().await;
+        let lanes = SqliteStore::open(&directory, &Options::default()).unwrap().outbox_lanes().unwrap();
+        assert!(lanes.iter().all(|lane| lane.number != 0), "{}: deliveries without a lane", fixture.display());
         versions += 1;
     }
     assert!(0 < versions);

@@ -202,18 +202,16 @@ async fn what_was_delivered_while_the_disk_was_full_is_not_sent_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_takes_nothing_does_not_hold_up_the_one_that_follows_it() {
-    let dead = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead_url = format!("http://{}/events", dead.local_addr().unwrap());
-    drop(dead);
     let mut configuration = configuration(ClockMode::Virtual);
     configuration.callbacks.guaranteed = true;
     let world = World::start_on(configuration, opener(&MemoryStore::new(), Unacknowledged::Lost)).await;
-    let receiver = Receiver::start(204, "").await;
-    let workspace = world.workspace(&format!("FriendlyName=a&EventCallbackUrl={dead_url}")).await;
-    // More than memory takes of one receiver.
+    let receiver = Receiver::start(404, "").await;
+    let workspace = world.workspace(&format!("FriendlyName=a&EventCallbackUrl={}/wrong", receiver.url)).await;
+    // More than memory takes of one address.
     for number in 0..1_200 {
         world.post(&workspace, &format!("FriendlyName={number}")).await.expect(200);
     }
+    receiver.status.store(204, Ordering::Release);
     world.post(&workspace, &format!("FriendlyName=b&EventCallbackUrl={}/events", receiver.url)).await.expect(200);
     world.post("/pointsman/v1/Clock", "Advance=0").await.expect(200);
     assert_eq!(receiver.event_types(), ["workspace.updated"]);

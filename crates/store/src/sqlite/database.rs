@@ -24,9 +24,9 @@ pub(super) struct FileKind {
     /// Files from this format on are read and written too.
     pub(super) oldest_format: i64,
     pub(super) schema: &'static str,
-    /// The tables that the newest format has beside those of `schema`. An older file gets them when it is opened for
-    /// writing; with `None` it stays as it is.
-    pub(super) added: Option<&'static str>,
+    /// What each format after `oldest_format` has changed since the one before it; an older file gets that when it is
+    /// opened for writing. Without any it stays as it is.
+    pub(super) steps: &'static [&'static str],
     /// `FULL`: durable on commit. `NORMAL`: consistent, durable on the next checkpoint.
     pub(super) synchronous: &'static str,
     /// Pages in the write-ahead log that make a commit begin a checkpoint; 0: commits never do.
@@ -51,7 +51,7 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(failed("set the lock time-out of"))?;
     let is_empty = is_empty(&connection).map_err(failed("read the tables of"))?;
-    let is_older = !is_empty && check_kind(&connection, path, kind)? < kind.format;
+    let found_format = if is_empty { kind.format } else { check_kind(&connection, path, kind)? };
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA wal_autocheckpoint = {};
@@ -67,7 +67,7 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
                 kind.mark,
                 kind.format,
                 kind.schema,
-                kind.added.unwrap_or_default()
+                kind.steps.concat()
             ))
             .map_err(failed("make the tables of"))?;
         transaction.commit().map_err(failed("commit the tables of"))?;
@@ -78,9 +78,11 @@ pub(super) fn open_writer(path: &Path, kind: &FileKind) -> Result<Connection, Op
             source,
         })?;
     }
-    if is_older && let Some(added) = kind.added {
+    let passed = (found_format - kind.oldest_format) as usize;
+    if let Some(steps) = kind.steps.get(passed..).filter(|steps| !steps.is_empty()) {
+        let steps = steps.concat();
         connection
-            .execute_batch(&format!("BEGIN; {added} PRAGMA user_version = {}; COMMIT;", kind.format))
+            .execute_batch(&format!("BEGIN; {steps} PRAGMA user_version = {}; COMMIT;", kind.format))
             .map_err(failed("bring to the newest format"))?;
     }
     Ok(connection)

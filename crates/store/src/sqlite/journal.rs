@@ -24,7 +24,7 @@ pub(super) const FILE: &str = "journal.sqlite";
 
 pub(super) const KIND: FileKind = FileKind {
     mark: 0x504d_4a4c, // "PMJL"
-    format: 2,
+    format: 3,
     oldest_format: 1,
     schema: "
         CREATE TABLE streams (
@@ -57,18 +57,26 @@ pub(super) const KIND: FileKind = FileKind {
         CREATE INDEX outbox_dead ON outbox (workspace, number) WHERE is_dead = 1;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
     ",
-    added: Some(
-        "CREATE TABLE history_days (
+    steps: &[
+        // 2: the ledger of the history, and the waiting deliveries of each workspace.
+        "
+        CREATE TABLE history_days (
             day INTEGER PRIMARY KEY,
             rows_position INTEGER NOT NULL,
             checksum INTEGER NOT NULL
         );
+        DROP INDEX outbox_waiting;
+        CREATE INDEX outbox_waiting ON outbox (workspace, number) WHERE is_dead = 0;
+        ",
+        // 3: those of each lane, and indexes that are enough to count.
+        "
         ALTER TABLE outbox ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;
         DROP INDEX outbox_waiting;
         CREATE INDEX outbox_waiting ON outbox (workspace, lane, number, is_dead) WHERE is_dead = 0;
         DROP INDEX outbox_dead;
-        CREATE INDEX outbox_dead ON outbox (workspace, number, at_ms, is_dead) WHERE is_dead = 1;",
-    ),
+        CREATE INDEX outbox_dead ON outbox (workspace, number, at_ms, is_dead) WHERE is_dead = 1;
+        ",
+    ],
     synchronous: "FULL",
     autocheckpoint_pages: 0,
     cache_kib: 16 << 10,

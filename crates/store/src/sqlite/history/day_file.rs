@@ -56,7 +56,7 @@ pub(in super::super) const KIND: FileKind = FileKind {
             PRIMARY KEY (run, sid, event)
         ) WITHOUT ROWID;
     ",
-    added: None,
+    steps: &[],
     synchronous: "NORMAL",
     autocheckpoint_pages: 4_000,
     cache_kib: 64 << 10,
