@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use pointsman_dispatcher::{Attempt, AttemptResult};
+use pointsman_dispatcher::{Attempt, AttemptResult, Urgency};
 use pointsman_token::Host;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, Response, redirect};
@@ -160,7 +160,11 @@ impl CallbackClient {
     pub(crate) async fn send(&self, attempt: &Attempt) -> AttemptResult {
         let total = Duration::from_millis(attempt.total_timeout_ms.into());
         let connecting = Connecting {
-            asker: Asker { account: attempt.delivery.account, workspace: attempt.delivery.workspace },
+            asker: Asker {
+                account: attempt.delivery.account,
+                workspace: attempt.delivery.workspace,
+                is_urgent: Urgency::of(&attempt.delivery.content) == Urgency::Urgent,
+            },
             timeout: Duration::from_millis(attempt.connect_timeout_ms.into()),
             stage: Arc::new(Mutex::new(Stage::Connecting)),
         };

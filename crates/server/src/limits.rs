@@ -127,7 +127,8 @@ pub const CALLBACK_KEPT_MAX: Duration = Duration::from_secs(5);
 pub const CALLBACK_RECEIVERS_MAX: usize = 10_000;
 /// As many as a receiver of a Workspace has places: after a burst none of them is closed to be opened again.
 pub const CALLBACK_IDLE_PER_HOST_MAX: usize = 32;
-/// Names of receivers that are looked up at the same time, abandoned lookups included: each has a thread.
+/// Names of receivers that are looked up at the same time, abandoned lookups included: so many of what routing waits
+/// for, and so many of the rest. Each has a thread.
 pub const LOOKUPS_MAX: usize = 256;
 /// One account may have this part of the free places and one more, one of its Workspaces this part of what is left to
 /// the account and one more.

@@ -31,7 +31,7 @@ fn needed(configuration: &Configuration) -> u64 {
     // Connections to receivers: those under way, and as many that are kept.
     let callbacks = 2 * 2 * pointsman_dispatcher::limits::ATTEMPTS_MAX;
     // A lookup asks over a socket at a time, and reads files of the system.
-    let lookups = 2 * limits::LOOKUPS_MAX;
+    let lookups = 2 * 2 * limits::LOOKUPS_MAX;
     let connections = configuration.connections_max as usize + limits::METRICS_CONNECTIONS_MAX;
     (connections + callbacks + lookups + limits::STORE_FILES) as u64
 }

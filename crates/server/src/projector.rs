@@ -134,6 +134,13 @@ impl Followers {
         }
     }
 
+    fn tell_all(&self) {
+        let followers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for news in followers.iter().flat_map(BTreeMap::values) {
+            news.send_replace(());
+        }
+    }
+
     fn tell(&self, workspaces: BTreeSet<[u8; 16]>) {
         let followers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(followers) = followers.as_ref().filter(|followers| !followers.is_empty()) else { return };
@@ -302,8 +309,13 @@ impl Projector {
 
     fn read_on(&self, store: &dyn Store) -> Result<(), String> {
         catch_up(store, &mut |position, workspaces| {
-            self.position.send_replace(position);
-            self.followers.tell(workspaces);
+            let is_told = self.position.send_replace(position) == position || !workspaces.is_empty();
+            if is_told {
+                self.followers.tell(workspaces);
+            } else {
+                // The history had come further than was known here.
+                self.followers.tell_all();
+            }
         })
     }
 
