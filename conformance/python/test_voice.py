@@ -340,6 +340,59 @@ def test_a_caller_is_moved_although_the_voice_api_fails_at_first(desk, voice, in
     assert status_of(desk, task, reservation) == ("accepted" if instruction == "dequeue" else "pending")
 
 
+@pytest.mark.parametrize("refusal", [(504, {}), (502, {}), (500, {}), (429, {}), (400, {"code": 21218})])
+def test_a_conversation_goes_on_although_the_move_that_began_it_is_refused(desk, voice, refusal):
+    """The first answer was lost on its way through a gateway; reports have shown that the caller came."""
+    task, reservation, request = conferenced(desk, voice)
+    call, told = call_of(voice, request), []
+
+    def answer(_request):
+        if not told:
+            told.append("participant-join")
+            voice.conference(request, CONFERENCE, told[0], CallSid=CALLER, FriendlyName=task.sid)
+            assert status_of(desk, task, reservation) == "accepted"
+        return refusal
+
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    voice.report(request, call, "in-progress")
+    desk.clock.quiet()
+    moves = voice.asked(f"/Calls/{CALLER}")
+    assert all("Twiml" in move.names() for move in moves), "the caller is not sent on"
+    assert hung_up(voice, call) == []
+    assert status_of(desk, task, reservation) == "accepted"
+
+
+@pytest.mark.parametrize("refusal", [(500, {}), (429, {})])
+def test_a_caller_who_has_gone_on_is_left_alone_when_the_move_is_refused_late(desk, voice, refusal):
+    task, _, _ = enqueued(desk, voice)
+    desk.offer(task).update(instruction="dequeue")
+    desk.clock.quiet()
+    (request,) = voice.asked()
+
+    def answer(move):
+        after = voice.send(action_of(move["Twiml"]), CallSid=CALLER, CallStatus="in-progress")
+        assert "QueueResult=bridged" in after.text
+        return refusal
+
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert all("Twiml" in move.names() for move in voice.asked(f"/Calls/{CALLER}"))
+
+
+@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("instruction", ["dequeue", "conference"])
+def test_a_move_that_a_gateway_does_not_know_the_end_of_is_not_made_again(desk, voice, instruction, status):
+    """It may have been carried out, like one that is not answered in time."""
+    task, reservation, request = instructed(desk, voice, instruction)
+    voice.answers[f"/Calls/{CALLER}"] = (status, {})
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    assert hung_up(voice, call_of(voice, request)) == []
+    assert status_of(desk, task, reservation) == ("accepted" if instruction == "dequeue" else "pending")
+
+
 def test_attributes_that_change_while_the_worker_is_called_do_not_change_who_waits(desk, voice):
     task, reservation, request = dequeued(desk, voice, dequeue_to="ann")
     assert request["To"] == "client:ann", "a bare identity is that of a client"
@@ -954,6 +1007,25 @@ def test_a_caller_who_has_gone_on_is_left_alone_when_the_move_is_answered_late(d
     go_on.set()
     desk.clock.quiet()
     assert len(voice.asked(f"/Calls/{CALLER}")) == 1, "the conversation was short, and the caller is elsewhere now"
+
+
+def test_a_caller_who_has_come_is_not_sent_on_when_the_move_is_answered_late(desk, voice):
+    """The Worker has left since; a supervisor talks on with the caller."""
+    task, _, _ = enqueued(desk, voice)
+    reservation = desk.offer(task)
+    reservation.update(instruction="conference")
+    desk.clock.quiet()
+    (request,) = voice.asked()
+    arrived, go_on = moving(voice)
+    voice.report(request, call_of(voice, request), "in-progress")
+    assert arrived.wait(10)
+    voice.conference(request, CONFERENCE, "participant-join", CallSid=CALLER, FriendlyName=task.sid)
+    assert status_of(desk, task, reservation) == "accepted"
+    voice.report(request, call_of(voice, request), "completed")
+    assert status_of(desk, task, reservation) == "wrapping"
+    go_on.set()
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
 
 
 @pytest.mark.parametrize("ending", ["wrapping", "completed"])

@@ -103,6 +103,11 @@ pub enum VoiceOutcome {
     },
 }
 
+/// Whether a status is that of a gateway which got no answer itself: nobody knows what was done behind it.
+pub(crate) const fn is_of_gateway(status: u16) -> bool {
+    matches!(status, 502 | 504)
+}
+
 /// A change of the stored deliveries, made together with the records.
 #[derive(Clone, Debug)]
 pub enum OutboxChange {

@@ -396,7 +396,7 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
         match api_answer::read(step, outcome) {
             // The caller was there and has gone on already.
             Ok(_) if is_late => {}
-            Err(refusal) if is_late && refusal.is_unknown => {}
+            Err(refusal) if is_late && !refusal.is_gone() => self.warn(self.move_refused(), &refusal.problem),
             Ok(success) => self.is_done(step, &success),
             Err(refusal) => self.is_refused(step, &refusal),
         }

@@ -18,7 +18,7 @@ use pointsman_engine::{DurationMs, Sid, Timestamp};
 use pointsman_record::delivery::{About, Content, Delivery, DeliveryFailure, Form, VoiceStep};
 use pointsman_token::{CallbackUrl, signature};
 
-use crate::batch::{AssignmentOutcome, Input, OutboxChange, VoiceOutcome, VoiceRequest};
+use crate::batch::{AssignmentOutcome, Input, OutboxChange, VoiceOutcome, VoiceRequest, is_of_gateway};
 use crate::limits::{ANSWER_BYTES_MAX, ASSIGNMENT_TIMEOUT_MS, BACK_OFF_MS_FIRST, BACK_OFF_MS_MAX, REASON_CHARS_MAX};
 use crate::places::{End, LaneId, LineId, Places, Receiver};
 
@@ -360,6 +360,9 @@ impl Deliveries {
         waiting.elapsed_ms = waiting.elapsed_ms.saturating_add(elapsed_ms);
         let retry_on = &overrides.retry_on;
         let repeats = match &result {
+            AttemptResult::Answered { status, .. } if is_move(&waiting.delivery.content) && is_of_gateway(*status) => {
+                false
+            }
             AttemptResult::Answered { status: 400..=499, .. } => retry_on.client_error,
             AttemptResult::Answered { status: 500..=599, .. } => retry_on.server_error,
             AttemptResult::ConnectFailed { .. } => retry_on.connect_failure,
@@ -559,6 +562,17 @@ impl Waiting {
         number = number & !(0xf << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62;
         let hex = format!("{number:032x}");
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+/// Whether a caller is moved: one who was must not be taken out of the conversation by a second request.
+const fn is_move(content: &Content) -> bool {
+    match content {
+        Content::Voice { step, .. } => match step {
+            VoiceStep::MoveCaller | VoiceStep::Redirect | VoiceStep::RedirectOnly => true,
+            VoiceStep::CallWorker | VoiceStep::CallCustomer | VoiceStep::Supervise | VoiceStep::HangUp => false,
+        },
+        Content::Event(_) | Content::Assignment { .. } | Content::Report { .. } => false,
     }
 }
 

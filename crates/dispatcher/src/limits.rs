@@ -25,7 +25,7 @@ pub const VOICE_RING_SECONDS_MAX: i64 = 600;
 pub const PARTICIPANT_RING_SECONDS_MIN: i64 = 5;
 /// How often a caller is moved: once, and twice more when the voice API fails or cannot be reached, within 15 s in all
 /// (reference: events-and-callbacks, section 12.3). One that only does not answer may have moved the caller, who would be
-/// taken out of the conversation by a second request.
+/// taken out of the conversation by a second request; so may one whose answer a gateway waits for (502 and 504).
 pub const MOVE_OVERRIDES: &str = "rc=2&rp=5xx,ct";
 /// How often a call is hung up: that it is over already does no harm.
 pub const HANG_UP_OVERRIDES: &str = "rt=7000&rc=2&rp=5xx,ct,rt";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pointsman_expression::Value;
 use pointsman_record::delivery::VoiceStep;
 
-use crate::batch::VoiceOutcome;
+use crate::batch::{VoiceOutcome, is_of_gateway};
 use crate::limits::REASON_CHARS_MAX;
 
 /// The voice API's own number for a call that is over.
@@ -20,7 +20,7 @@ pub(super) struct Success {
 
 /// It did not, or nobody knows.
 pub(super) struct Refusal {
-    /// It was asked and has not answered.
+    /// It was asked and has not answered itself.
     pub(super) is_unknown: bool,
     /// `None`: there was no answer.
     pub(super) status: Option<u16>,
@@ -44,7 +44,7 @@ pub(super) fn read(step: VoiceStep, outcome: &VoiceOutcome) -> Result<Success, R
     let text = |member: &str| document.member(member).as_text().filter(|text| !text.is_empty()).map(Arc::from);
     let refusal = |problem: String| {
         let code = document.member("code").as_number().and_then(|number| number.to_string().parse().ok());
-        Refusal { is_unknown: false, status: Some(status), code, problem }
+        Refusal { is_unknown: is_of_gateway(status), status: Some(status), code, problem }
     };
     if !(200..300).contains(&status) {
         let message = document.member("message").as_text().unwrap_or_default();

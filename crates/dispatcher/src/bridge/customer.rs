@@ -60,6 +60,10 @@ impl ReservationCall<'_, '_, '_> {
         if is_waited_for || self.hand_over() || self.rivals().any(|(_, call, _)| is_in(call)) {
             return;
         }
+        // The answer comes late: the caller may talk to others there, or has gone on from there.
+        if self.has_caller_come() {
+            return;
+        }
         match task {
             // The next Worker meets the caller there.
             TaskStatus::Pending | TaskStatus::Reserved | TaskStatus::Assigned => {}
@@ -119,6 +123,7 @@ impl ReservationCall<'_, '_, '_> {
     pub(super) fn move_caller(&mut self, twiml: &str) {
         let Some(caller) = self.call.customer_call.clone() else { return self.hang_up() };
         self.take_out(&caller);
+        self.call.was_customer_there = false;
         let url = requests::move_url(self.bridge.api, &caller);
         self.ask(VoiceStep::MoveCaller, url, requests::form([("Twiml", twiml)]));
     }
@@ -136,10 +141,20 @@ impl ReservationCall<'_, '_, '_> {
         }
     }
 
+    /// Whether reports have told that the caller has come to where this reservation sent, or would send, them.
+    fn has_caller_come(&self) -> bool {
+        let has_come = self.call.is_customer_there || self.call.was_customer_there;
+        has_come || self.others_of_room().any(|(_, call, _)| call.is_customer_there)
+    }
+
     /// The caller who waits could not be sent to the Worker.
     pub(super) fn caller_is_lost(&mut self, refusal: &Refusal) {
         let code = self.move_refused();
         self.warn(code, &refusal.problem);
+        // It was done, and what is refused is to do it again: only the first answer was lost.
+        if !refusal.is_gone() && self.has_caller_come() {
+            return;
+        }
         // With its offer the Worker's call ends too.
         if !self.is_held() {
             self.hang_up();
@@ -150,16 +165,18 @@ impl ReservationCall<'_, '_, '_> {
         let reason_code = Some(refusal.code.unwrap_or(code));
         let waiting = self.waiting_for_customer();
         let is_accepted = self.reservation().status == ReservationStatus::Accepted;
+        // The Task of a conference is routed again.
+        let is_over = is_accepted && self.verb() == Some(VoiceVerb::Dequeue);
         for reservation in self.is_held().then_some(self.id).into_iter().chain(waiting) {
             self.end_setup_of(reservation, SetupOutcome::Failed { reason_code });
         }
         // No other Worker will be found, and waiting is over.
-        if is_accepted && refusal.status.is_some_and(|status| (400..500).contains(&status)) {
+        if is_over && refusal.status.is_some_and(|status| (400..500).contains(&status)) {
             self.send_on(Some("error"));
         }
     }
 
-    fn move_refused(&self) -> u32 {
+    pub(super) fn move_refused(&self) -> u32 {
         if self.is_conference() { CONFERENCE_REFUSED } else { DEQUEUE_REFUSED }
     }
 
