@@ -938,12 +938,120 @@ def test_an_outbound_customer_who_is_busy_before_the_voice_api_has_answered_ends
 @pytest.mark.parametrize("has_come", [False, True])
 def test_a_customer_whose_telephone_rings_for_nobody_is_hung_up(desk, voice, has_come):
     task, reservation, request, customer = customer_called(desk, voice)
+    voice.report(customer, call_of(voice, customer), "ringing", SequenceNumber="1")
+    # With early media the sound of ringing is in the conference.
+    voice.conference(request, CONFERENCE, "participant-join", CallSid=call_of(voice, customer))
     if has_come:
-        voice.conference(request, CONFERENCE, "participant-join", CallSid=call_of(voice, customer))
+        voice.report(customer, call_of(voice, customer), "in-progress", SequenceNumber="2")
     voice.report(request, call_of(voice, request), "completed")
     desk.clock.quiet()
     assert status_of(desk, task, reservation) == "wrapping"
     assert hung_up(voice, call_of(voice, customer)) == ([] if has_come else ["completed"])
+
+
+def customer_told_of(desk, voice, tell, answer=None):
+    """As `customer_called`; `tell(customer, call)` is called before the voice API gives its answer, by default success."""
+    task, reservation, request = conferenced(desk, voice, outbound(desk))
+
+    def answered(customer):
+        call = voice.calls.setdefault(customer.token, voice.new_sid("CA"))
+        tell(customer, call)
+        return answer or (201, {"call_sid": call, "conference_sid": CONFERENCE})
+
+    voice.answers[f"/Conferences/{task.sid}/Participants"] = answered
+    voice.report(request, call_of(voice, request), "in-progress")
+    desk.clock.quiet()
+    _, customer = voice.asked(f"/Conferences/{task.sid}/Participants")
+    return task, reservation, request, customer
+
+
+@pytest.mark.parametrize("first", ["join", "report"])
+@pytest.mark.parametrize("leaving", ["worker", "customer"])
+def test_reports_of_a_customer_that_come_before_the_answer_of_the_voice_api_count(desk, voice, leaving, first):
+    def tell(customer, call):
+        (request,) = [asked for asked in voice.asked() if "ConferenceStatusCallback" in asked.names()]
+        if first == "report":
+            voice.report(customer, call, "ringing", SequenceNumber="1")
+        voice.conference(request, CONFERENCE, "participant-join", CallSid=call, SequenceNumber="3")
+        voice.report(customer, call, "in-progress", SequenceNumber="2")
+
+    task, reservation, request, customer = customer_told_of(desk, voice, tell)
+    call, worker = call_of(voice, customer), call_of(voice, request)
+    assert status_of(desk, task, reservation) == "accepted"
+    assert attributes_of(desk, task)["conference"]["participants"] == {"worker": worker, "customer": call}
+    if leaving == "worker":
+        voice.report(request, worker, "completed")
+    else:
+        voice.conference(request, CONFERENCE, "participant-leave", CallSid=call, SequenceNumber="4")
+        voice.report(customer, call, "completed", SequenceNumber="4")
+    desk.clock.quiet()
+    assert hung_up(voice, call) == hung_up(voice, worker) == []
+
+
+@pytest.mark.parametrize("status", ["ringing", "in-progress"])
+@pytest.mark.parametrize("answer", [(504, {}), (500, {}), (429, {}), (404, {})])
+def test_a_call_of_a_customer_that_is_told_of_goes_on_although_its_answer_is_lost(desk, voice, answer, status):
+    told = []
+
+    def tell(customer, call):
+        told.append(call)
+        voice.report(customer, call, status, SequenceNumber="1")
+
+    task, reservation, request, customer = customer_told_of(desk, voice, tell, answer)
+    (call,) = told
+    assert status_of(desk, task, reservation) == "accepted"
+    assert attributes_of(desk, task)["conference"]["participants"]["customer"] == call
+    assert hung_up(voice, call) == hung_up(voice, call_of(voice, request)) == []
+    voice.report(customer, call, "busy", SequenceNumber="3")
+    desk.clock.quiet()
+    assert hung_up(voice, call_of(voice, request)) == ["completed"], "its end is followed"
+
+
+def test_a_call_of_a_customer_that_is_told_of_after_its_answer_was_lost_is_hung_up(desk, voice):
+    task, reservation, request, customer = customer_told_of(desk, voice, lambda *_: None, (504, {}))
+    assert status_of(desk, task, reservation) == "canceled"
+    assert hung_up(voice, call_of(voice, request)) == ["completed"]
+    voice.report(customer, call_of(voice, customer), "in-progress")
+    desk.clock.quiet()
+    assert hung_up(voice, call_of(voice, customer)) == ["completed"]
+
+
+def test_an_answer_that_names_another_call_than_was_told_of_lets_no_second_telephone_ring(desk, voice):
+    def tell(customer, _call):
+        voice.report(customer, OTHER, "ringing")
+
+    task, _, request, customer = customer_told_of(desk, voice, tell)
+    assert attributes_of(desk, task)["conference"]["participants"]["customer"] == OTHER
+    assert hung_up(voice, call_of(voice, customer)) == ["completed"]
+    assert hung_up(voice, OTHER) == hung_up(voice, call_of(voice, request)) == []
+
+
+def test_a_customer_whose_call_is_over_is_called_again_for_the_next_worker(desk, voice):
+    """Ann hangs up while the voice API calls the customer, who is busy; its answer comes when Bob is there."""
+    task, (ann, bob), calls = conferenced_with_two(desk, voice, outbound)
+    path, arrived, go_on, told = f"/Conferences/{task.sid}/Participants", threading.Event(), threading.Event(), []
+
+    def answer(request):
+        call = voice.calls.setdefault(request.token, voice.new_sid("CA"))
+        told.append((request, call))
+        if len(told) == 1:
+            arrived.set()
+            assert go_on.wait(10)
+        return 201, {"call_sid": call, "conference_sid": CONFERENCE}
+
+    voice.answers[path] = answer
+    voice.report(calls[0], call_of(voice, calls[0]), "in-progress")
+    assert arrived.wait(10)
+    voice.report(calls[0], call_of(voice, calls[0]), "completed")
+    voice.report(*told[0], "busy")
+    voice.report(calls[1], call_of(voice, calls[1]), "in-progress")
+    go_on.set()
+    desk.clock.quiet()
+    assert [status_of(desk, task, offer) for offer in (ann, bob)] == ["canceled", "accepted"]
+    (_, following) = [call for request, call in told if request["To"] == "+15550123"]
+    participants = attributes_of(desk, task)["conference"]["participants"]
+    assert participants == {"worker": call_of(voice, calls[1]), "customer": following}
+    assert hung_up(voice, following) == hung_up(voice, call_of(voice, calls[1])) == []
 
 
 def test_a_second_call_of_a_customer_is_hung_up(desk, voice):

@@ -391,12 +391,15 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
     }
 
     fn answered(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
-        let is_late = step == VoiceStep::MoveCaller && !self.call.is_customer_sent_for;
+        let is_late = is_for_customer(step) && !self.call.is_customer_sent_for;
         self.call.is_customer_sent_for &= !is_for_customer(step);
         match api_answer::read(step, outcome) {
-            // The caller was there and has gone on already.
+            // The customer was there, and may have gone on already.
+            Ok(Success { placed: Some(customer), .. }) if is_late => self.customer_was_called(&customer),
             Ok(_) if is_late => {}
-            Err(refusal) if is_late && !refusal.is_gone() => self.warn(self.move_refused(), &refusal.problem),
+            Err(refusal) if is_late && !(step == VoiceStep::MoveCaller && refusal.is_gone()) => {
+                self.warn(self.move_refused(), &refusal.problem);
+            }
             Ok(success) => self.is_done(step, &success),
             Err(refusal) => self.is_refused(step, &refusal),
         }

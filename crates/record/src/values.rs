@@ -133,6 +133,7 @@ message!(VoiceCallMessage for VoiceCall {
     13 customer_report: u64 [uint64],
     14 was_customer_there: bool [bool],
     15 is_customer_called: bool [bool],
+    16 has_customer_answered: bool [bool],
 });
 
 /// A Worker or a TaskQueue: an id, or the place of a SID.

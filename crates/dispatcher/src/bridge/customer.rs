@@ -227,6 +227,16 @@ impl ReservationCall<'_, '_, '_> {
         }
     }
 
+    /// The voice API answers with the call of a customer when reports have told of one.
+    pub(super) fn customer_was_called(&mut self, customer: &str) {
+        let reservations = self.task().reservations.iter().filter_map(|id| self.state().reservation(*id));
+        let mut calls = reservations.filter_map(|reservation| reservation.call.as_deref());
+        // Nobody has met the customer, or a request that was made twice has placed two calls.
+        if !calls.any(|call| call.customer_call.as_deref() == Some(customer)) {
+            self.end_call(customer);
+        }
+    }
+
     /// The customer's call is over before the voice API has answered with its name.
     pub(super) fn customer_is_not_reached(&mut self, status: &str, code: Option<u32>) {
         let problem = format!("the call of the customer has ended: {status}");
@@ -235,10 +245,11 @@ impl ReservationCall<'_, '_, '_> {
 
     /// The call of the customer whom the Worker waits for, or talks to, is over.
     ///
-    /// - `status`: only one that is completed was answered. Sound may come through before that.
+    /// - `status`: only one that is completed was answered, if it was. Sound may come through before that.
     pub(super) fn customer_is_over(&mut self, status: &str) {
         self.call.is_customer_called = false;
-        let has_come = status == "completed" && self.call.was_customer_there;
+        let has_come = self.call.was_customer_there || self.call.has_customer_answered;
+        let has_come = status == "completed" && has_come;
         if !has_come && self.reservation().status == ReservationStatus::Accepted {
             self.hang_up();
         }
@@ -249,7 +260,7 @@ impl ReservationCall<'_, '_, '_> {
         let is_in = |call: &VoiceCall| call.is_answered && !call.is_over;
         let others = self.state().active_reservations(self.task()).filter(|other| other.id != self.id);
         let is_met = others.into_iter().any(|other| other.call.as_deref().is_some_and(is_in));
-        let is_ringing = self.call.is_customer_called && !self.call.was_customer_there;
+        let is_ringing = self.call.is_customer_called && !self.call.has_customer_answered;
         if let Some(customer) = self.call.customer_call.clone().filter(|_| is_ringing && !is_met) {
             self.end_call(&customer);
         }

@@ -82,8 +82,22 @@ fn conference(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, id: Id<Rese
 fn customer_progress(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, id: Id<Reservation>) {
     let Some(call) = callback.call() else { return };
     let status = callback.value("CallStatus").unwrap_or_default();
+    bridge.with(id, |own| {
+        // The first that tells of the call is either the API's answer or a report of it.
+        let is_awaited = own.call.is_customer_sent_for && own.call.customer_call.is_none();
+        if is_awaited && !own.is_former(callback) && (is_live(status) || is_over(status)) {
+            own.call.is_customer_sent_for = false;
+            if is_live(status) {
+                own.customer_is_called(call.into());
+            } else {
+                own.customer_is_not_reached(status, error_code(callback));
+            }
+        }
+    });
     let state = bridge.state();
-    let task = state.reservation(id).and_then(|reservation| state.task(reservation.task)).expect("found in this turn");
+    // It may have gone with its Task.
+    let task = state.reservation(id).and_then(|reservation| state.task(reservation.task));
+    let Some(task) = task else { return };
     let meets = |other: &&Reservation| {
         let known = other.call.as_deref().filter(|known| known.is_customer_called);
         known.is_some_and(|known| known.customer_call.as_deref() == Some(call))
@@ -91,18 +105,14 @@ fn customer_progress(bridge: &mut Bridge<'_, '_>, callback: &VoiceCallback, id: 
     let reservations = task.reservations.iter().filter_map(|id| state.reservation(*id));
     let met: Vec<_> = reservations.filter(meets).map(|reservation| reservation.id).collect();
     if met.is_empty() {
-        bridge.with(id, |own| {
-            let is_sent_for = own.call.is_customer_sent_for && !own.is_former(callback);
-            match (is_sent_for, is_over(status)) {
-                // The answer to the request for the call has still to come.
-                (true, true) => own.customer_is_not_reached(status, error_code(callback)),
-                (true, false) | (false, true) => {}
-                (false, false) => own.end_stray_call(callback, status),
-            }
-        });
+        bridge.with(id, |own| own.end_stray_call(callback, status));
     }
-    for reservation in met.into_iter().filter(|_| is_over(status)) {
-        bridge.with(reservation, |own| own.customer_is_over(status));
+    for reservation in met {
+        bridge.with(reservation, |own| match status {
+            "in-progress" | "answered" => own.call.has_customer_answered = true,
+            status if is_over(status) => own.customer_is_over(status),
+            _ => {}
+        });
     }
 }
 
@@ -204,10 +214,9 @@ impl ReservationCall<'_, '_, '_> {
     /// of a request that was made twice.
     fn end_stray_call(&mut self, callback: &VoiceCallback, status: &str) {
         let Some(call) = callback.call() else { return };
-        let is_live = matches!(status, "queued" | "initiated" | "ringing" | "in-progress" | "answered");
         let VoiceCall { worker_call, customer_call, .. } = &self.call;
         let is_known = [worker_call, customer_call].into_iter().flatten().any(|known| **known == *call);
-        if is_live && !is_known {
+        if is_live(status) && !is_known {
             self.end_call(call);
         }
     }
@@ -332,6 +341,11 @@ impl ReservationCall<'_, '_, '_> {
 
 fn is_event(callback: &VoiceCallback, event: &str) -> bool {
     callback.value("StatusCallbackEvent") == Some(event)
+}
+
+/// Whether a call with this status rings or goes on.
+fn is_live(call_status: &str) -> bool {
+    matches!(call_status, "queued" | "initiated" | "ringing" | "in-progress" | "answered")
 }
 
 /// Whether a call with this status has ended.

@@ -68,6 +68,8 @@ pub struct VoiceCall {
     pub was_customer_there: bool,
     /// The customer was called, for an outbound Task, and nobody has told of the end of that call.
     pub is_customer_called: bool,
+    /// Somebody has answered that call. With early media its sound is in the conference before.
+    pub has_customer_answered: bool,
     /// Which numbers below 64 the reports of the Worker's call and of the conference had so far: one bit each.
     pub call_reports: u64,
     pub conference_reports: u64,

@@ -39,6 +39,7 @@ fn voice_call() -> VoiceCall {
         customer_report: 0,
         was_customer_there: false,
         is_customer_called: false,
+        has_customer_answered: false,
         requests: 3,
         requests_before: 1,
         call_reports: 5,
