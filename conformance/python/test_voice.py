@@ -1966,6 +1966,26 @@ def test_a_caller_whom_a_worker_takes_goes_on_where_the_enqueue_request_said(des
     assert f"<Response><Redirect>{expected}</Redirect></Response>" in after.text
 
 
+@pytest.mark.parametrize("more", [{}, {"Direction": "inbound"}])
+def test_a_call_that_takes_the_caller_before_it_is_named_is_not_hung_up(desk, voice, more):
+    """The TwiML of a call may lead there before the voice API has answered the request for it."""
+    task = inbound(desk)
+    reservation, answers = desk.offer(task), []
+
+    def answer(request):
+        call = voice.calls.setdefault(request.token, voice.new_sid("CA"))
+        answers.append(voice.send(dial_url(desk, reservation), CallSid=call, **more))
+        return 201, {"sid": call}
+
+    voice.answers["/Calls"] = answer
+    reservation.update(instruction="call", call_from="+15550100", call_url="https://app.example.org/called")
+    desk.clock.quiet()
+    (request,) = voice.asked("/Calls")
+    assert [answer.status_code for answer in answers] == [200]
+    assert hung_up(voice, call_of(voice, request)) == []
+    assert status_of(desk, task, reservation) == "accepted"
+
+
 @pytest.mark.parametrize("is_early", [False, True])
 def test_the_reports_of_a_call_whose_twiml_takes_the_caller_go_on_to_count(desk, voice, receiver, is_early):
     """Its end is told by the call itself, even if nobody tells of the end of its conversation."""

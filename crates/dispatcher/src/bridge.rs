@@ -384,6 +384,8 @@ impl<'t, 'a> ReservationCall<'_, 't, 'a> {
     /// Nobody waits for the answer any more; a call that it tells of must not go on ringing.
     fn answered_too_late(&mut self, step: VoiceStep, outcome: &VoiceOutcome) {
         match api_answer::read(step, outcome) {
+            // Its Worker has taken the caller with it.
+            Ok(Success { placed: Some(call), .. }) if self.call.worker_call.as_ref() == Some(&call) => {}
             Ok(Success { placed: Some(call), .. }) => self.end_call(&call),
             Err(refusal) if step == VoiceStep::HangUp => self.is_refused(step, &refusal),
             Ok(_) | Err(_) => {}
