@@ -1194,6 +1194,21 @@ def test_a_move_that_is_not_answered_in_time_is_not_made_again(desk, voice):
     assert status_of(desk, task, reservation) == "accepted"
 
 
+def test_a_move_whose_connection_breaks_is_not_made_again(desk, voice):
+    """The voice API has moved the caller, and closes the connection instead of answering."""
+    task, reservation, request = dequeued(desk, voice)
+
+    def answer(_request):
+        raise ConnectionResetError("carried out, and the connection lost before the answer")
+
+    voice.answers[f"/Calls/{CALLER}"] = answer
+    voice.report(request, worker_call(desk, task), "in-progress")
+    desk.clock.quiet()
+    assert len(voice.asked(f"/Calls/{CALLER}")) == 1
+    assert hung_up(voice, worker_call(desk, task)) == []
+    assert status_of(desk, task, reservation) == "accepted"
+
+
 def test_conference_callbacks_are_relayed_unchanged_filtered_and_signed(desk, voice, receiver):
     task, _, request = conferenced(
         desk,

@@ -66,6 +66,8 @@ pub struct Attempt {
     pub total_timeout_ms: u32,
     /// Bytes of the answer's body that are wanted; 0 when it does not matter.
     pub answer_bytes_max: usize,
+    /// It must not be made a second time when its connection breaks, so that is not one kept from an earlier request.
+    pub is_made_once: bool,
 }
 
 /// What became of an attempt.
@@ -537,6 +539,7 @@ impl Waiting {
             read_timeout_ms: u32::from(overrides.read_timeout_ms),
             total_timeout_ms: total_timeout_ms.saturating_sub(self.elapsed_ms).max(1),
             answer_bytes_max: rules.answer_bytes_max,
+            is_made_once: is_move(&self.delivery.content),
             url: url.clone(),
         })
     }

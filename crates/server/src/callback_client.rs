@@ -202,13 +202,13 @@ impl CallbackClient {
             connect_timeout_ms: connect_timeout_step(attempt.connect_timeout_ms),
             server_name_indication: attempt.url.overrides().server_name_indication,
             is_trusted: attempt.is_trusted,
-            keeps_connections: true,
+            keeps_connections: !attempt.is_made_once,
         };
         let receiver = attempt.url.receiver();
         let sent = match self.request(key, attempt).await {
             // A receiver may close a connection that was kept in the moment in which it is used again. That says
             // nothing of the receiver: what was asked there is asked on a connection of its own.
-            Err(error) if is_unanswered(&error) && self.may_be_kept(&receiver) => {
+            Err(error) if key.keeps_connections && is_unanswered(&error) && self.may_be_kept(&receiver) => {
                 self.request(ClientKey { keeps_connections: false, ..key }, attempt).await
             }
             sent => sent,
