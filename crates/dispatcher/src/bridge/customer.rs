@@ -56,7 +56,8 @@ impl ReservationCall<'_, '_, '_> {
         let (status, task) = (self.reservation().status, self.task().status);
         // The application may end the work before the conversation is over.
         let is_waited_for = !self.call.is_over && (status.is_active() || status == ReservationStatus::Completed);
-        let is_in = |call: &VoiceCall| call.is_customer_sent_for || call.is_answered && !call.is_over;
+        let is_in =
+            |call: &VoiceCall| call.is_customer_sent_for || call.is_customer_there || call.is_answered && !call.is_over;
         if is_waited_for || self.hand_over() || self.rivals().any(|(_, call, _)| is_in(call)) {
             return;
         }
@@ -141,10 +142,11 @@ impl ReservationCall<'_, '_, '_> {
         }
     }
 
-    /// Whether reports have told that the caller has come to where this reservation sent, or would send, them.
+    /// Whether reports have told that the caller came to where this reservation has sent them.
     fn has_caller_come(&self) -> bool {
         let has_come = self.call.is_customer_there || self.call.was_customer_there;
-        has_come || self.others_of_room().any(|(_, call, _)| call.is_customer_there)
+        // A dequeue has a conference of its own.
+        has_come || self.is_conference() && self.others_of_room().any(|(_, call, _)| call.is_customer_there)
     }
 
     /// The caller who waits could not be sent to the Worker.
