@@ -52,7 +52,7 @@ pub const META_VALUE_BYTES_MAX: usize = 1 << 20;
 /// Journal records deleted per transaction, so that appends are never held up for long.
 pub const TRIM_SLICE_RECORDS: usize = 200;
 /// Journal records that an append deletes while a trim is under way, or twice as many as it appends.
-pub const TRIM_CARRIED_RECORDS: usize = 16;
+pub const TRIM_CARRIED_RECORDS: usize = 4;
 /// Events, and entries of the index of what they mention, that are looked at per transaction when a workspace's events
 /// go out of a day that others keep.
 pub const REMOVAL_SLICE_ROWS: usize = 2_000;
