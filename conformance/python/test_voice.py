@@ -539,16 +539,21 @@ def test_a_report_of_the_caller_is_not_one_of_the_worker(desk, voice, status):
     assert status_of(desk, task, reservation) == "accepted"
 
 
+def is_told_before_the_answer(voice, call, status):
+    """The provider reports a call before it answers the request for it."""
+
+    def answer(request):
+        voice.report(request, call, status)
+        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
+
+    voice.answers["/Calls"] = answer
+
+
 def test_a_second_call_of_a_request_is_hung_up_and_meets_nobody(desk, voice):
     """A provider that does not know the token of a request that is made again places another call."""
     task = inbound(desk)
     reservation = desk.offer(task)
-
-    def answer(request):
-        voice.report(request, OTHER, "ringing")
-        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
-
-    voice.answers["/Calls"] = answer
+    is_told_before_the_answer(voice, OTHER, "ringing")
     reservation.update(instruction="dequeue")
     desk.clock.quiet()
     (request,) = voice.asked("/Calls")
@@ -612,12 +617,7 @@ def test_a_call_that_was_told_of_goes_on_although_the_answer_is_lost(desk, voice
 def test_a_report_of_no_call_changes_nothing(desk, voice, call):
     task = inbound(desk)
     reservation = desk.offer(task)
-
-    def answer(request):
-        voice.report(request, call, "in-progress")
-        return 201, {"sid": voice.calls.setdefault(request.token, voice.new_sid("CA"))}
-
-    voice.answers["/Calls"] = answer
+    is_told_before_the_answer(voice, call, "in-progress")
     reservation.update(instruction="dequeue")
     desk.clock.quiet()
     (request,) = voice.asked()
