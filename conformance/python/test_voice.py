@@ -1150,10 +1150,8 @@ def test_a_conversation_goes_on_although_the_work_is_over_before_the_caller_is_m
 
 def test_a_caller_who_comes_into_an_empty_conference_meets_the_next_worker(desk, voice):
     """The conference that the caller begins is told of at the address in the caller's own TwiML."""
-    task, _, request = conferenced(desk, voice)
+    task, _, request, _ = moved_into_the_conference(desk, voice)
     call = call_of(voice, request)
-    voice.report(request, call, "in-progress")
-    desk.clock.quiet()
     (moved,) = voice.asked(f"/Calls/{CALLER}")
     told = re.search(r'statusCallback="([^"]+)"', moved["Twiml"])[1].replace("&amp;", "&")
     for event, more in (("participant-leave", {"CallSid": call}), ("conference-end", {})):

@@ -41,9 +41,9 @@ pub const PANICS_MAX: u32 = 8;
 pub const DELIVERIES_IN_MEMORY_MAX: usize = 20_000;
 /// One Workspace may have at most one more of each urgency than this part of what is free.
 pub const PARTY_SHARE: usize = 8;
-/// One receiver of them at most one more than this part of what is free of that.
+/// One lane of them, that is, one address, at most one more than this part of what is free of that.
 pub const LANE_SHARE: usize = 2;
-/// Receivers of one Workspace and urgency that may have a delivery in memory even so.
+/// Lanes of one Workspace and urgency that may have a delivery in memory even so.
 pub const LANES_IN_MEMORY_MAX: usize = 1_000;
 /// Lanes looked at for room before others get their turn.
 pub const LANES_LOOKED_AT: usize = 256;
